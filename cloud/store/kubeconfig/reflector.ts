@@ -1,0 +1,178 @@
+/** Owns list and watch of one kind: a synced copy of its objects that survives cut links, time-outs and compaction. */
+import type { Clock } from '#beehive/clock.ts';
+import type { Logger } from '#beehive/log.ts';
+import { backoff } from '#beehive/retry.ts';
+import { isKubeError, keyOf } from '../kube-api.ts';
+import type { KubeApi, KubeObject, ResourceType, WatchEvent } from '../kube-api.ts';
+
+export interface ReflectorOptions {
+  api: KubeApi;
+  type: ResourceType;
+  clock: Clock;
+  log: Logger;
+  /** Absent = all namespaces. */
+  namespace?: string;
+  labelSelector?: string;
+  fieldSelector?: string;
+  /** Called for each object that is new (`previous` undefined) or changed; never for an object that is the same. */
+  onUpsert?(previous: KubeObject | undefined, current: KubeObject): void;
+  /** Called once for each object that is gone, with its last known state. */
+  onDelete?(last: KubeObject): void;
+  /** Objects per list request. */
+  pageSize?: number;
+}
+
+/** A watch is renewed after 5 to 10 minutes, so that a link that died silently is noticed. */
+const WATCH_SECONDS = { min: 300, spread: 300 };
+/** A stream that ends sooner than this counts as a failure, so that a server that closes at once is not hammered. */
+const SHORT_WATCH_MS = 1000;
+const BACKOFF_MS = { first: 500, max: 30_000 };
+
+export class Reflector {
+  readonly #options: ReflectorOptions;
+  readonly #objects = new Map<string, KubeObject>();
+  readonly #abort = new AbortController();
+  readonly #synced: Promise<void>;
+  #markSynced: () => void = () => undefined;
+  #hasSynced = false;
+  #running: Promise<void> | undefined;
+
+  constructor(options: ReflectorOptions) {
+    this.#options = options;
+    this.#synced = new Promise((resolve) => (this.#markSynced = resolve));
+  }
+
+  /** The objects by `namespace/name` (`name` for cluster-scoped kinds), exactly as the API gave them. Do not change them. */
+  get objects(): ReadonlyMap<string, KubeObject> {
+    return this.#objects;
+  }
+
+  /** True once a whole list was taken over; stays true when the link is cut later. */
+  get hasSynced(): boolean {
+    return this.#hasSynced;
+  }
+
+  /** Returns at once; listing goes on in the background until `stop`. */
+  start(): void {
+    this.#running ??= this.#run(this.#abort.signal);
+  }
+
+  /** Resolves at the first complete list; rejects with the signal's reason when it aborts first. */
+  synced(signal?: AbortSignal): Promise<void> {
+    if (signal === undefined) return this.#synced;
+    return new Promise((resolve, reject) => {
+      const fail = (): void => reject(signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason)));
+      if (signal.aborted) return fail();
+      signal.addEventListener('abort', fail, { once: true });
+      void this.#synced.then(() => {
+        signal.removeEventListener('abort', fail);
+        resolve();
+      });
+    });
+  }
+
+  /** Idempotent; no handler is called after it resolved. */
+  async stop(): Promise<void> {
+    this.#abort.abort(new Error('the reflector was stopped'));
+    await this.#running;
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    const { clock, log, type } = this.#options;
+    const fresh = (): Generator<number, never> => backoff(BACKOFF_MS.first, BACKOFF_MS.max, clock.random);
+    let waits = fresh();
+    let version: string | undefined;
+    while (!signal.aborted) {
+      const startedMs = clock.monotonic();
+      try {
+        version ??= await this.#list(signal);
+        await this.#watch(version, signal, (seen) => {
+          version = seen;
+          waits = fresh();
+        });
+        // The server ended the stream: its time-out after minutes, or a server that closes at once.
+        if (clock.monotonic() - startedMs < SHORT_WATCH_MS) await clock.sleep(waits.next().value, signal).catch(() => undefined);
+      } catch (error) {
+        if (signal.aborted) return;
+        const expired = isKubeError(error) && error.code === 410;
+        // Any refusal starts anew with a list: the server may be another one, or have lost its data.
+        if (isKubeError(error)) version = undefined;
+        const waitMs = waits.next().value;
+        log[expired ? 'info' : 'warn']('kube.watch.retry', { kind: type.plural, expired, waitMs: Math.round(waitMs), error });
+        await clock.sleep(waitMs, signal).catch(() => undefined);
+      }
+    }
+  }
+
+  async #list(signal: AbortSignal): Promise<string> {
+    const { api, type, pageSize = 500 } = this.#options;
+    const found = new Map<string, KubeObject>();
+    let token: string | undefined;
+    let version: string;
+    do {
+      const page = await api.list(type, { ...this.#scope(), limit: pageSize, signal, ...(token === undefined ? {} : { continue: token }) });
+      for (const object of page.items) found.set(keyOf(object.metadata), object);
+      token = page.continue === '' ? undefined : page.continue;
+      version = page.resourceVersion;
+    } while (token !== undefined);
+    if (signal.aborted) return version;
+    for (const [key, last] of [...this.#objects]) if (!found.has(key)) this.#remove(key, last);
+    for (const [key, object] of found) this.#upsert(key, object);
+    this.#hasSynced = true;
+    this.#markSynced();
+    return version;
+  }
+
+  async #watch(from: string, signal: AbortSignal, seen: (version: string) => void): Promise<void> {
+    const { api, type, clock } = this.#options;
+    const timeoutSeconds = WATCH_SECONDS.min + Math.floor(clock.random() * WATCH_SECONDS.spread);
+    for await (const event of api.watch(type, { ...this.#scope(), resourceVersion: from, timeoutSeconds, signal })) {
+      if (signal.aborted) break;
+      const version = this.#apply(event);
+      if (version !== undefined) seen(version);
+    }
+  }
+
+  /** Returns the version that the event brings us to. */
+  #apply(event: WatchEvent): string | undefined {
+    if (event.type === 'bookmark') return event.resourceVersion;
+    const key = keyOf(event.object.metadata);
+    if (event.type === 'deleted') this.#remove(key, event.object);
+    else this.#upsert(key, event.object);
+    return event.object.metadata.resourceVersion;
+  }
+
+  #upsert(key: string, current: KubeObject): void {
+    const previous = this.#objects.get(key);
+    if (previous !== undefined && previous.metadata.uid !== current.metadata.uid) {
+      this.#remove(key, previous);
+      return this.#upsert(key, current);
+    }
+    if (previous !== undefined && previous.metadata.resourceVersion === current.metadata.resourceVersion) return;
+    this.#objects.set(key, current);
+    this.#call(() => this.#options.onUpsert?.(previous, current));
+  }
+
+  #remove(key: string, last: KubeObject): void {
+    if (!this.#objects.delete(key)) return;
+    this.#call(() => this.#options.onDelete?.(last));
+  }
+
+  /** A handler that throws must not stop the watch of everything else. */
+  #call(handler: () => void): void {
+    try {
+      handler();
+    } catch (error) {
+      this.#options.log.error('kube.watch.handler_failed', { kind: this.#options.type.plural, error });
+    }
+  }
+
+  #scope(): { namespace?: string; labelSelector?: string; fieldSelector?: string } {
+    const { namespace, labelSelector, fieldSelector } = this.#options;
+    return {
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(labelSelector === undefined ? {} : { labelSelector }),
+      ...(fieldSelector === undefined ? {} : { fieldSelector }),
+    };
+  }
+}
