@@ -1,0 +1,66 @@
+/** Owns `make test`: runs each test file in its own process and counts. Usage: node --import tsx test/run.ts [--unit] [--integration] [--e2e] [--jobs=N] [part of a path…] */
+import path from 'node:path';
+import { findTestFiles, kinds, type Kind, type TestFile } from './support/runner/test-files.ts';
+import { progressLines, summary } from './support/runner/report.ts';
+import { runTestFile, type FileResult } from './support/runner/test-process.ts';
+
+const root = process.env.HIVELET_TEST_ROOT ?? path.join(import.meta.dirname, '..');
+
+interface Options {
+  kinds: Kind[];
+  filters: string[];
+  jobs: number;
+}
+
+function parse(args: readonly string[]): Options | string {
+  const options: Options = { kinds: [], filters: [], jobs: 2 };
+  for (const argument of args) {
+    const kind = kinds.find((each) => argument === `--${each}`);
+    const jobs = /^--jobs=([1-9]\d*)$/.exec(argument)?.[1];
+    if (kind !== undefined) options.kinds.push(kind);
+    else if (jobs !== undefined) options.jobs = Number(jobs);
+    else if (argument.startsWith('-')) return `unknown option ${argument}; use --unit, --integration, --e2e, --jobs=N or a part of a path`;
+    else options.filters.push(path.isAbsolute(argument) ? path.relative(root, argument) : argument);
+  }
+  if (options.kinds.length === 0) options.kinds.push(...kinds);
+  return options;
+}
+
+/** Files that may share the machine go first, `jobs` at a time; each of the others has it for itself. */
+async function runAll(files: readonly TestFile[], jobs: number, signal: AbortSignal): Promise<FileResult[]> {
+  const results: FileResult[] = [];
+  const drain = async (queue: TestFile[]): Promise<void> => {
+    for (let file = queue.shift(); file !== undefined && !signal.aborted; file = queue.shift()) {
+      const result = await runTestFile(root, file, signal);
+      results.push(result);
+      print(progressLines(result));
+    }
+  };
+  for (const kind of kinds) {
+    const shared = files.filter((file) => file.kind === kind && !file.alone);
+    await Promise.all(Array.from({ length: jobs }, () => drain(shared)));
+    await drain(files.filter((file) => file.kind === kind && file.alone));
+  }
+  return results.sort((a, b) => files.indexOf(a.file) - files.indexOf(b.file));
+}
+
+function print(lines: readonly string[]): void {
+  process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+const options = parse(process.argv.slice(2));
+if (typeof options === 'string') {
+  process.stderr.write(`${options}\n`);
+  process.exit(2);
+}
+const files = findTestFiles(root, options);
+if (files.length === 0) {
+  process.stderr.write(`no test file matches ${options.filters.join(' ')} among ${options.kinds.join(', ')}\n`);
+  process.exit(2);
+}
+const interrupted = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => interrupted.abort());
+const results = await runAll(files, options.jobs, interrupted.signal);
+const { lines, ok } = summary(results, { ci: process.env.CI === 'true' });
+print(lines);
+process.exitCode = ok && !interrupted.signal.aborted ? 0 : 1;
