@@ -1,0 +1,226 @@
+/** Owns one connection's way in: reads the socket, keeps its packets in order, hands publishes to ingest and answers them. */
+import type { Clock } from '#beehive/clock.ts';
+import type { IPublishPacket } from 'mqtt-packet';
+import type { AedesClient, ClientPacket } from './aedes-inside.ts';
+import type { BrokerLimits } from './limits.ts';
+import { PublishQueue } from './publish-queue.ts';
+import type { IncomingPublish, Ingest, Qos } from './publish.ts';
+import { topicFault } from './topic.ts';
+
+const PUBACK = 0x40;
+const PUBREC = 0x50;
+/** QoS 2 messages of one client that wait for PUBREL. */
+const UNRELEASED_LIMIT = 1_000;
+
+/** The QoS 2 message ids of a session that were published and not released. */
+export interface UnreleasedIds {
+  has(id: number): boolean;
+  add(id: number): void;
+  delete(id: number): void;
+  readonly size: number;
+}
+
+export interface IngressDeps {
+  clock: Clock;
+  limits: BrokerLimits;
+  ingest: Ingest | undefined;
+  forward(publish: IncomingPublish): void;
+  /** False: acknowledged, but neither ingested nor forwarded [MQTT-3.3.5-2]. */
+  allowed(publish: IncomingPublish): boolean;
+  unreleased(client: AedesClient): UnreleasedIds;
+  ingestFailed(publish: IncomingPublish, error: unknown): void;
+}
+
+export class Ingress {
+  readonly #client: AedesClient;
+  readonly #deps: IngressDeps;
+  readonly #enqueue: (packet: ClientPacket) => void;
+  readonly #queue: PublishQueue;
+  #waiting: ClientPacket[] = [];
+  #acks: Buffer[] = [];
+  /** Packets that aedes works on. */
+  #handling = 0;
+  /** CONNECT, SUBSCRIBE and the like: nothing after them starts before they are done. */
+  #barrier = false;
+  #pumping = false;
+  /** Monotonic ms of the last bytes received. */
+  heardMs: number;
+
+  constructor(client: AedesClient, deps: IngressDeps) {
+    this.#client = client;
+    this.#deps = deps;
+    this.heardMs = deps.clock.monotonic();
+    this.#queue = new PublishQueue({
+      ingest: deps.ingest,
+      forward: deps.forward,
+      settled: () => this.#settled(),
+      failed: deps.ingestFailed,
+    });
+    this.#enqueue = this.#takeOver();
+  }
+
+  /** True while we do not read although the client may be sending. */
+  get held(): boolean {
+    return this.#barrier || this.#full();
+  }
+
+  /** Replaces the reading loop of aedes, which hands a whole chunk to its handlers at once and lets QoS 0 overtake QoS 1. */
+  #takeOver(): (packet: ClientPacket) => void {
+    const client = this.#client;
+    const { conn, _parser: parser } = client;
+    const [original] = parser.listeners('packet');
+    parser.removeAllListeners('packet');
+    parser.on('packet', (packet: ClientPacket) => this.#arrived(packet));
+    conn.removeListener('readable', client._nextBatch);
+    conn.on('readable', () => this.#pump());
+    client._nextBatch = (error) => this.#handled(error ?? undefined);
+    client.resume = () => {
+      client._paused = false;
+      this.#pump();
+    };
+    return (packet) => {
+      client._parsingBatch = 0; // aedes queues packets by this count; the order is ours now
+      original?.call(parser, packet);
+    };
+  }
+
+  #pump(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    while (!this.#client.closed && this.#step());
+    this.#pumping = false;
+  }
+
+  /** One packet or one chunk; false when there is nothing to do now. */
+  #step(): boolean {
+    const next = this.#waiting[0];
+    if (next !== undefined) {
+      if (!this.#ready(next)) return false;
+      this.#waiting.shift();
+      this.#dispatch(next);
+      return true;
+    }
+    if (this.held || this.#client._paused === true) return false;
+    const chunk = this.#client.conn.read() as Buffer | null;
+    if (chunk === null) return false;
+    this.heardMs = this.#deps.clock.monotonic();
+    this.#parse(chunk);
+    return true;
+  }
+
+  #parse(chunk: Buffer): void {
+    const parser = this.#client._parser;
+    try {
+      parser.parse(chunk);
+    } catch (error) {
+      this.#refuse(`the packet cannot be read: ${String(error)}`);
+      return;
+    }
+    this.#checkSize(parser.packet.length);
+  }
+
+  #checkSize(length: number): boolean {
+    if (length <= this.#deps.limits.packetBytes) return true;
+    this.#refuse(`a packet of ${length} bytes is over the limit of ${this.#deps.limits.packetBytes}`);
+    return false;
+  }
+
+  #arrived(packet: ClientPacket): void {
+    if (!this.#client.closed && this.#checkSize(packet.length ?? 0)) this.#waiting.push(packet);
+    // [MQTT-3.14.4-3]: from here on no will is sent, even if the socket ends before earlier publishes are through.
+    if (packet.cmd === 'disconnect') this.#client._disconnected = true;
+  }
+
+  #ready(packet: ClientPacket): boolean {
+    if (this.#barrier) return false;
+    switch (packet.cmd) {
+      case 'publish':
+        return !this.#full();
+      case 'subscribe':
+      case 'unsubscribe':
+      case 'disconnect':
+        return this.#queue.size === 0;
+      default:
+        return true;
+    }
+  }
+
+  #full(): boolean {
+    const { inFlight, inFlightBytes } = this.#deps.limits;
+    return this.#queue.size >= inFlight || this.#queue.bytes >= inFlightBytes;
+  }
+
+  #dispatch(packet: ClientPacket): void {
+    if (packet.cmd === 'publish' && this.#client.connected) return this.#publish(packet);
+    if (packet.cmd === 'pubrel') this.#deps.unreleased(this.#client).delete(packet.messageId ?? 0);
+    this.#barrier = packet.cmd === 'connect' || packet.cmd === 'subscribe' || packet.cmd === 'unsubscribe';
+    this.#handling++;
+    this.#enqueue(packet);
+  }
+
+  #handled(error: Error | undefined): void {
+    if (error !== undefined) {
+      this.#client.emit('error', error);
+      return;
+    }
+    this.#handling--;
+    if (this.#handling === 0) this.#barrier = false;
+    this.#pump();
+  }
+
+  #publish(packet: IPublishPacket): void {
+    const { topic, qos, retain, messageId } = packet;
+    const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload;
+    const fault = topicFault(topic) ?? lengthFault(packet, payload);
+    if (fault !== undefined) return this.#refuse(fault);
+    const publish: IncomingPublish = { topic, payload, qos, retain, clientId: this.#client.id };
+    const allowed = this.#deps.allowed(publish);
+    if (qos === 2) return this.#publishOnce(publish, messageId ?? 0, allowed);
+    const receipt = qos === 1 ? this.#receipt(PUBACK, messageId ?? 0) : undefined;
+    if (allowed) this.#queue.push(publish, receipt);
+    else if (receipt !== undefined) this.#queue.acknowledge(publish, receipt);
+  }
+
+  #publishOnce(publish: IncomingPublish, id: number, allowed: boolean): void {
+    const unreleased = this.#deps.unreleased(this.#client);
+    if (!allowed || unreleased.has(id)) return this.#queue.acknowledge(publish, this.#receipt(PUBREC, id));
+    if (unreleased.size >= UNRELEASED_LIMIT) return this.#refuse(`more than ${UNRELEASED_LIMIT} QoS 2 messages wait for PUBREL`);
+    unreleased.add(id);
+    const receipt = this.#receipt(PUBREC, id);
+    this.#queue.push(publish, { accepted: receipt.accepted, refused: () => unreleased.delete(id) });
+  }
+
+  #receipt(kind: number, id: number): { accepted(): void; refused(): void } {
+    return {
+      accepted: () => {
+        this.#acks.push(Buffer.from([kind, 2, id >> 8, id & 0xff]));
+      },
+      refused: () => undefined,
+    };
+  }
+
+  #settled(): void {
+    const { conn, connected } = this.#client;
+    if (this.#acks.length > 0 && connected && !conn.destroyed) conn.write(this.#acks.length === 1 ? this.#acks[0] ?? '' : Buffer.concat(this.#acks));
+    this.#acks.length = 0;
+    this.#pump();
+  }
+
+  #refuse(reason: string): void {
+    this.#client.emit('error', new Error(reason));
+  }
+}
+
+/** The parser reads a topic beyond the end of a packet that is too short for it. */
+function lengthFault(packet: IPublishPacket, payload: Buffer): string | undefined {
+  const { qos, topic, length, messageId } = packet;
+  if (qos > 0 && messageId === 0) return 'the packet identifier is 0';
+  const expected = 2 + Buffer.byteLength(topic) + (qos > 0 ? 2 : 0) + payload.length;
+  // Invalid UTF-8 becomes U+FFFD and changes the byte count; then only a shorter packet is a fault.
+  const wrong = topic.includes('\ufffd') ? payload.length === 0 && (length ?? 0) < 2 : length !== expected;
+  return wrong ? 'the packet is shorter than its topic' : undefined;
+}
+
+export function asQos(qos: number | undefined): Qos {
+  return qos === 1 || qos === 2 ? qos : 0;
+}
