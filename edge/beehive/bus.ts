@@ -168,12 +168,15 @@ export class Bus<M extends Addressed> {
 
   #expect(message: M, missing: number, timeoutMs: number): Promise<M[]> {
     const id = message.header.msg_id;
-    return new Promise((resolve, reject) => {
+    const answers = new Promise<M[]>((resolve, reject) => {
       const timer = this.#clock.timer(timeoutMs, () =>
         this.#finish(id, () => reject(new HiveletError('BUS_TIMEOUT', `no answer to ${id} within ${String(timeoutMs)} ms`))),
       );
       this.#waiters.set(id, { missing, answers: [], resolve, reject, stopTimer: () => timer.cancel() });
     });
+    // The time-out may strike while the sender still waits for room: it is reported when the answers are awaited.
+    answers.catch(() => undefined);
+    return answers;
   }
 
   #finish(id: string, settle: () => void): void {
