@@ -70,6 +70,11 @@ export interface WriteOptions extends RequestOptions {
   subresource?: 'status' | 'scale';
   dryRun?: boolean;
   fieldManager?: string;
+  /**
+   * `later`: the embedded server may answer before the write is on the disk (it is within a minute). For what the writer would say
+   * again after a crash, such as reported values and heartbeats; a real cluster takes no notice.
+   */
+  persist?: 'now' | 'later';
 }
 
 export interface ListOptions extends RequestOptions {
@@ -137,7 +142,8 @@ export interface KubeApi {
   create(type: ResourceType, object: KubeObjectInput, options?: WriteOptions): Promise<KubeObject>;
   /** Compare and swap when `metadata.resourceVersion` is set. */
   update(type: ResourceType, object: KubeObjectInput, options?: WriteOptions): Promise<KubeObject>;
-  patch(type: ResourceType, name: ObjectName, patch: Patch, options?: WriteOptions): Promise<KubeObject>;
+  /** `api.patch(devices, { namespace, name }, { type: 'json', operations: [...] })`, with `subresource: 'status'` for kinds that have it. */
+  patch(type: ResourceType, name: ObjectName, change: Patch & WriteOptions): Promise<KubeObject>;
   delete(type: ResourceType, name: ObjectName, options?: DeleteOptions): Promise<void>;
 }
 
@@ -179,6 +185,9 @@ export function isKubeError(error: unknown, ...reasons: string[]): error is Kube
   return error instanceof KubeError && (reasons.length === 0 || reasons.includes(error.reason));
 }
 
+/** Carries `persist: 'later'` to the embedded server. */
+export const PERSIST_HEADER = 'X-Hivelet-Persist';
+
 /** `v1` or `group/version`. */
 export function apiVersionOf(type: Pick<ResourceType, 'group' | 'version'>): string {
   return type.group === '' ? type.version : `${type.group}/${type.version}`;
@@ -204,7 +213,13 @@ export const customResourceDefinitions: ResourceType = {
 };
 
 /** The version that our controllers read and write; objects of all three generations come through it unpruned. */
-export const devices: ResourceType = { group: 'devices.kubeedge.io', version: 'v1alpha2', plural: 'devices', kind: 'Device', namespaced: true };
+export const devices: ResourceType = {
+  group: 'devices.kubeedge.io',
+  version: 'v1alpha2',
+  plural: 'devices',
+  kind: 'Device',
+  namespaced: true,
+};
 export const deviceModels: ResourceType = {
   group: 'devices.kubeedge.io',
   version: 'v1alpha2',

@@ -2,7 +2,7 @@
 import type { Clock } from '#beehive/clock.ts';
 import { HiveletError } from '#beehive/errors.ts';
 import { backoff } from '#beehive/retry.ts';
-import { KubeError, apiVersionOf } from '../kube-api.ts';
+import { KubeError, PERSIST_HEADER, apiVersionOf } from '../kube-api.ts';
 import type {
   DeleteOptions,
   KubeApi,
@@ -80,7 +80,11 @@ export class KubeClient implements KubeApi {
     // Built-in kinds leave kind and apiVersion out of the items of a list.
     const items = (body.items ?? []).map((item) => (item.kind === undefined ? { ...item, apiVersion, kind: type.kind } : item));
     const token = body.metadata?.continue;
-    return { resourceVersion: body.metadata?.resourceVersion ?? '', items, ...(token === undefined || token === '' ? {} : { continue: token }) };
+    return {
+      resourceVersion: body.metadata?.resourceVersion ?? '',
+      items,
+      ...(token === undefined || token === '' ? {} : { continue: token }),
+    };
   }
 
   async *watch(type: ResourceType, options: WatchOptions = {}): AsyncGenerator<WatchEvent> {
@@ -105,19 +109,19 @@ export class KubeClient implements KubeApi {
 
   async create(type: ResourceType, object: KubeObjectInput, options: WriteOptions = {}): Promise<KubeObject> {
     const path = pathOf(type, { namespace: object.metadata.namespace }) + writeQuery(options);
-    return (await this.#json({ method: 'POST', path, body: bodyOf(type, object), ...signalOf(options) })) as KubeObject;
+    return (await this.#json({ method: 'POST', path, body: bodyOf(type, object), ...forCall(options) })) as KubeObject;
   }
 
   async update(type: ResourceType, object: KubeObjectInput, options: WriteOptions = {}): Promise<KubeObject> {
     const { name = '', namespace } = object.metadata;
     const path = pathOf(type, { namespace, name }, options.subresource) + writeQuery(options);
-    return (await this.#json({ method: 'PUT', path, body: bodyOf(type, object), ...signalOf(options) })) as KubeObject;
+    return (await this.#json({ method: 'PUT', path, body: bodyOf(type, object), ...forCall(options) })) as KubeObject;
   }
 
-  async patch(type: ResourceType, name: ObjectName, patch: Patch, options: WriteOptions = {}): Promise<KubeObject> {
-    const path = pathOf(type, name, options.subresource) + writeQuery(options);
-    const body = JSON.stringify(patch.type === 'json' ? patch.operations : patch.body);
-    return (await this.#json({ method: 'PATCH', path, body, contentType: PATCH_TYPES[patch.type], ...signalOf(options) })) as KubeObject;
+  async patch(type: ResourceType, name: ObjectName, change: Patch & WriteOptions): Promise<KubeObject> {
+    const path = pathOf(type, name, change.subresource) + writeQuery(change);
+    const body = JSON.stringify(change.type === 'json' ? change.operations : change.body);
+    return (await this.#json({ method: 'PATCH', path, body, contentType: PATCH_TYPES[change.type], ...forCall(change) })) as KubeObject;
   }
 
   async delete(type: ResourceType, name: ObjectName, options: DeleteOptions = {}): Promise<void> {
@@ -138,7 +142,7 @@ export class KubeClient implements KubeApi {
   }
 
   async #retrying(call: Call): Promise<Answer> {
-    const waits = backoff(RETRY_MS.first, RETRY_MS.max, this.#clock.random);
+    const waits = backoff(RETRY_MS.first, RETRY_MS.max, () => this.#clock.random());
     for (let attempt = 1; ; attempt += 1) {
       await this.#limit.take(call.signal);
       let waitMs = waits.next().value;
@@ -191,8 +195,12 @@ function bodyOf(type: ResourceType, object: KubeObjectInput): string {
   return JSON.stringify({ apiVersion: apiVersionOf(type), kind: type.kind, ...object });
 }
 
-function signalOf({ signal }: RequestOptions): { signal?: AbortSignal } {
-  return signal === undefined ? {} : { signal };
+/** The parts of the options that are not in the path. */
+function forCall({ signal, persist }: WriteOptions): Pick<Call, 'signal' | 'headers'> {
+  return {
+    ...(signal === undefined ? {} : { signal }),
+    ...(persist === 'later' ? { headers: { [PERSIST_HEADER]: 'later' } } : {}),
+  };
 }
 
 function parse(text: string, path: string): unknown {

@@ -15,9 +15,9 @@ export interface ReflectorOptions {
   labelSelector?: string;
   fieldSelector?: string;
   /** Called for each object that is new (`previous` undefined) or changed; never for an object that is the same. */
-  onUpsert?(previous: KubeObject | undefined, current: KubeObject): void;
+  onUpsert?: (previous: KubeObject | undefined, current: KubeObject) => void;
   /** Called once for each object that is gone, with its last known state. */
-  onDelete?(last: KubeObject): void;
+  onDelete?: (last: KubeObject) => void;
   /** Objects per list request. */
   pageSize?: number;
 }
@@ -79,7 +79,7 @@ export class Reflector {
 
   async #run(signal: AbortSignal): Promise<void> {
     const { clock, log, type } = this.#options;
-    const fresh = (): Generator<number, never> => backoff(BACKOFF_MS.first, BACKOFF_MS.max, clock.random);
+    const fresh = (): Generator<number, never> => backoff(BACKOFF_MS.first, BACKOFF_MS.max, () => clock.random());
     let waits = fresh();
     let version: string | undefined;
     while (!signal.aborted) {

@@ -11,6 +11,7 @@ export interface Call {
   path: string;
   body?: string;
   contentType?: string;
+  headers?: Record<string, string>;
   signal?: AbortSignal;
   /** Until the answer is complete (or, for a stream, until its headers), ms. */
   timeoutMs: number;
@@ -154,6 +155,7 @@ export class Transport {
     return {
       Accept: 'application/json',
       'User-Agent': this.#userAgent,
+      ...call.headers,
       ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
       ...(call.body === undefined
         ? {}

@@ -20,7 +20,7 @@ const HOUSES = new Set(['edge', 'mappers', 'cloud', 'boards', 'conf', 'device-mo
 const MAINS = new Set(['edge/main.ts', 'cloud/main.ts']);
 
 /** The port to the Kubernetes API, and the client that serves it, are what the rooms of the cloud meet on. */
-const CLOUD_PORT = /^cloud\/store\/(?:kube-api|(?:.+\/)?[a-z-]*client)\.ts$/;
+const CLOUD_PORT = /^cloud\/store\/(?:kube-api|(?:.+\/)?(?:[a-z-]*client|reflector))\.ts$/;
 
 /**
  * The room a file belongs to: `edge/store` for `edge/store/x/y.ts`, `edge` for `edge/config.ts`; undefined where the rule does not reach.
