@@ -1,4 +1,4 @@
-/** Owns what a value text means per property type: check, compare. */
+/** Owns what a value text means per property type: check, compare, bounds, aliases of true and false. */
 
 export type ValueType = 'int' | 'float' | 'double' | 'boolean' | 'string' | 'bytes';
 
@@ -98,4 +98,55 @@ export function sameValue(word: string, left: string, right: string, tolerance =
     case undefined:
       return false;
   }
+}
+
+/** Decimal texts, as in a PropertyProfile. */
+export interface Range {
+  readonly minimum?: string | undefined;
+  readonly maximum?: string | undefined;
+}
+
+/**
+ * Whether a text lies in [minimum, maximum] (decimal texts, either may be absent), compared exactly for int64. Types without an order
+ * have no bounds. A text that is no number of the type is out of bounds; a bound that is no number does not count.
+ */
+export function withinBounds(type: ValueType, text: string, { minimum, maximum }: Range): boolean {
+  if (type !== 'int' && type !== 'float' && type !== 'double') return true;
+  if (minimum === undefined && maximum === undefined) return true;
+  if (checkText(type, text) !== undefined) return false;
+  const low = minimum === undefined ? undefined : compareNumbers(text, minimum);
+  const high = maximum === undefined ? undefined : compareNumbers(text, maximum);
+  // NaN has no place in a range, so it is not within one.
+  return !Number.isNaN(parseFloat64(text)) && (low === undefined || low >= 0) && (high === undefined || high <= 0);
+}
+
+/** -1, 0 or 1 as `left` is less than, equal to or more than `right`; undefined when one of them is no number. Integers compare exactly. */
+export function compareNumbers(left: string, right: string): -1 | 0 | 1 | undefined {
+  const exact = [parseInt64(left), parseInt64(right)] as const;
+  const [a, b] = exact[0] !== undefined && exact[1] !== undefined ? exact : [parseFloat64(left), parseFloat64(right)];
+  if (a === undefined || b === undefined || Number.isNaN(a) || Number.isNaN(b)) return undefined;
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+const trueWords: readonly string[] = ['true', 'on', 'yes'];
+const falseWords: readonly string[] = ['false', 'off', 'no'];
+
+/** The boolean behind a text or one of its aliases (`ON`, `yes`, `1`, ...); undefined for other texts. */
+export function booleanOf(text: string): boolean | undefined {
+  const word = text.trim().toLowerCase();
+  if (word === '1' || trueWords.includes(word)) return true;
+  return word === '0' || falseWords.includes(word) ? false : undefined;
+}
+
+/**
+ * The entry of a map from texts to something (`dataWrite`) for a text: the exact key, then the same in another case, then an alias.
+ * YAML 1.1 turns a bare ON or yes into a boolean, as value and as key, so that `true` may mean `ON` on either side.
+ */
+export function lookupText<T>(entries: Readonly<Record<string, T>>, text: string): T | undefined {
+  if (Object.hasOwn(entries, text)) return entries[text];
+  const folded = text.trim().toLowerCase();
+  const aliases = [trueWords, falseWords].find((words) => words.includes(folded)) ?? [];
+  const keys = Object.keys(entries);
+  const key = [folded, ...aliases].map((word) => keys.find((name) => name.toLowerCase() === word)).find((name) => name !== undefined);
+  return key === undefined ? undefined : entries[key];
 }
