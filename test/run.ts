@@ -1,4 +1,4 @@
-/** Owns `make test`: runs each test file in its own process and counts. Usage: node --import tsx test/run.ts [--unit] [--integration] [--e2e] [--jobs=N] [part of a path…] */
+/** Owns `make test`: runs each test file in its own process and counts. Usage: node --import tsx test/run.ts [--unit] [--integration] [--e2e] [--jobs=N] [--timeout=SECONDS] [part of a path…] */
 import path from 'node:path';
 import { findTestFiles, kinds, type Kind, type TestFile } from './support/runner/test-files.ts';
 import { progressLines, summary } from './support/runner/report.ts';
@@ -10,6 +10,8 @@ interface Options {
   kinds: Kind[];
   filters: string[];
   jobs: number;
+  /** Replaces what the files say. */
+  timeoutMs?: number;
 }
 
 function parse(args: readonly string[]): Options | string {
@@ -17,9 +19,12 @@ function parse(args: readonly string[]): Options | string {
   for (const argument of args) {
     const kind = kinds.find((each) => argument === `--${each}`);
     const jobs = /^--jobs=([1-9]\d*)$/.exec(argument)?.[1];
+    const timeout = /^--timeout=([1-9]\d*)$/.exec(argument)?.[1];
     if (kind !== undefined) options.kinds.push(kind);
+    else if (timeout !== undefined) options.timeoutMs = Number(timeout) * 1000;
     else if (jobs !== undefined) options.jobs = Number(jobs);
-    else if (argument.startsWith('-')) return `unknown option ${argument}; use --unit, --integration, --e2e, --jobs=N or a part of a path`;
+    else if (argument.startsWith('-'))
+      return `unknown option ${argument}; use --unit, --integration, --e2e, --jobs=N, --timeout=SECONDS or a part of a path`;
     else options.filters.push(path.isAbsolute(argument) ? path.relative(root, argument) : argument);
   }
   if (options.kinds.length === 0) options.kinds.push(...kinds);
@@ -53,7 +58,8 @@ if (typeof options === 'string') {
   process.stderr.write(`${options}\n`);
   process.exit(2);
 }
-const files = findTestFiles(root, options);
+const { timeoutMs } = options;
+const files = findTestFiles(root, options).map((file) => (timeoutMs === undefined ? file : { ...file, timeoutMs }));
 if (files.length === 0) {
   process.stderr.write(`no test file matches ${options.filters.join(' ')} among ${options.kinds.join(', ')}\n`);
   process.exit(2);
