@@ -37,6 +37,7 @@ export interface AedesParser extends EventEmitter {
 }
 
 export type AedesBroker = Aedes & {
+  readonly clients: Record<string, AedesClient>;
   mq: AedesEmitter;
   counter: number;
 };
@@ -58,6 +59,7 @@ export type AedesClient = Client & {
   will: object | null;
   subscriptions: Record<string, { qos: number }>;
   waitForDrain: (done: (error: Error | null, client: AedesClient) => void) => void;
+  deliver0: Delivery;
   deliverQoS: Delivery;
   resume(): void;
 };

@@ -2,19 +2,23 @@
 import type { Socket } from 'node:net';
 import { Aedes, type Client, type PublishPacket, type Subscription } from 'aedes';
 import mqttPacket from 'mqtt-packet';
-import type { Clock } from '#beehive/clock.ts';
+import type { Clock, Timer } from '#beehive/clock.ts';
 import { messageOf } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
 import type { AedesBroker, AedesClient, ForwardPacket } from './aedes-inside.ts';
-import { admit, neverWait } from './egress.ts';
-import { Ingress, type UnreleasedIds } from './ingress.ts';
+import { openBrokerDatabase } from './broker-database.ts';
+import { admit, guardEgress } from './egress.ts';
+import { Ingress, type IngressDeps } from './ingress.ts';
 import { KeepAlive } from './keepalive.ts';
 import { type BrokerLimits, defaultLimits } from './limits.ts';
 import { listen, type Listener, type ListenerOptions } from './listener.ts';
 import { type BrokerPort, createPort, PortDeliveries, type PortOptions } from './port.ts';
-import type { IncomingPublish, Ingest, Outgoing } from './publish.ts';
+import type { Ingest, IncomingPublish } from './publish.ts';
+import { AedesPersistence, sendRetained } from './retained-delivery.ts';
+import { Router } from './router.ts';
 import { Tally } from './tally.ts';
-import { filterFault } from './topic.ts';
+import { filterFault, topicFault } from './topic.ts';
+import { unreleasedIds } from './unreleased.ts';
 
 // Costs 6 to 15 MB otherwise (a Buffer for each of 65,536 numbers).
 mqttPacket.writeToStream.cacheNumbers = false;
@@ -27,6 +31,8 @@ export interface BrokerOptions {
   allowInsecure?: boolean;
   ingest?: Ingest;
   limits?: Partial<BrokerLimits>;
+  /** Path of the file that keeps retained messages and sessions; without it they are lost on a restart. */
+  store?: string;
   /** After a client's CONNACK, and after it left. */
   onClient?(change: { clientId: string; connected: boolean; clients: number }): void;
 }
@@ -42,48 +48,52 @@ export interface BrokerStats {
 }
 
 export interface Broker {
-  /** Opens the store and the listeners. Throws HiveletError PORT_IN_USE or CONFIG_INVALID; nothing stays open then. */
+  /** Opens the listeners. Throws HiveletError PORT_IN_USE or CONFIG_INVALID; nothing stays open then. */
   start(): Promise<void>;
   /** The addresses served, with real port numbers, in the order of the options. */
   readonly listeners: readonly Listener[];
   /** May be used before `start`. */
   port(name: string, options?: PortOptions): BrokerPort;
   stats(): BrokerStats;
-  /** Idempotent; no will is published: the clients are not to blame. */
+  /** Idempotent; stores everything. No will is published: the clients are not to blame. */
   close(): Promise<void>;
 }
 
+/** Opens the store; throws HiveletError STORE_LOCKED or STORE_FAILED. */
 export function createBroker(options: BrokerOptions): Broker {
   return new EmbeddedBroker(options);
 }
+
+const EXPIRY_MS = 3_600_000;
+const RESERVED = '$SYS/';
 
 class EmbeddedBroker implements Broker {
   readonly #options: BrokerOptions;
   readonly #limits: BrokerLimits;
   readonly #tally: Tally;
+  readonly #persistence: AedesPersistence;
   readonly #aedes: AedesBroker;
+  readonly #router: Router;
   readonly #deliveries: PortDeliveries;
   readonly #keepAlive: KeepAlive;
+  readonly #ports = new Set<BrokerPort>();
   readonly #listeners: Listener[] = [];
-  readonly #unreleased = new WeakMap<AedesClient, Set<number>>();
   #connections = 0;
+  #expiry: Timer | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(options: BrokerOptions) {
+    const { clock, log, store } = options;
     this.#options = options;
     this.#limits = { ...defaultLimits, ...options.limits };
-    this.#tally = new Tally(options.clock, options.log);
+    this.#tally = new Tally(clock, log);
     this.#deliveries = new PortDeliveries(this.#limits.portQueue, this.#tally);
-    this.#keepAlive = new KeepAlive(options.clock);
-    this.#aedes = new Aedes({
-      concurrency: 0, // no queue in front of the emitter: order is kept and nobody waits for a slow subscriber
-      connectTimeout: this.#limits.connectTimeoutMs,
-      drainTimeout: 0,
-      maxClientsIdLength: 65_535,
-      authorizePublish: (_client, will, done) => this.#will(will, done),
-      authorizeSubscribe: (client, subscription, done) => done(null, this.#grant(client as AedesClient, subscription)),
-      authorizeForward: (client, packet) => admit(client as AedesClient, packet as ForwardPacket, { limits: this.#limits, tally: this.#tally }) as typeof packet | null,
-    }) as AedesBroker;
+    this.#keepAlive = new KeepAlive(clock);
+    const database = store === undefined ? {} : { database: openBrokerDatabase(store, log) };
+    this.#persistence = new AedesPersistence({ clock, limits: this.#limits, tally: this.#tally, ...database });
+    this.#aedes = this.#createAedes();
+    this.#router = new Router(this.#aedes, this.#persistence);
+    this.#persistence.sessions.online = (id) => this.#aedes.clients[id] !== undefined;
     this.#watch();
   }
 
@@ -92,32 +102,41 @@ class EmbeddedBroker implements Broker {
   }
 
   async start(): Promise<void> {
-    await this.#aedes.listen();
     try {
-      for (const listener of this.#options.listeners) {
-        this.#listeners.push(await listen(listener, { allowInsecure: this.#options.allowInsecure === true, accept: (socket) => this.#accept(socket) }));
+      await this.#aedes.listen();
+      for (const options of this.#options.listeners) {
+        const accept = (socket: Socket): void => this.#accept(socket);
+        this.#listeners.push(await listen(options, { allowInsecure: this.#options.allowInsecure === true, accept }));
       }
     } catch (error) {
       await this.close();
       throw error;
     }
+    this.#expireLater();
     this.#options.log.info('mqtt.listening', { addresses: this.#listeners.map(({ address }) => address) });
   }
 
   port(name: string, options: PortOptions = {}): BrokerPort {
-    return createPort(name, options, {
+    const port = createPort(name, options, {
       emitter: this.#aedes.mq,
       ingest: this.#options.ingest,
       tally: this.#tally,
-      queueLimit: this.#limits.portQueue,
-      forward: (message) => this.#forward(message),
-      wanted: (topic) => this.#wanted(topic),
       deliveries: this.#deliveries,
+      forward: (message) => this.#router.forward(message),
+      wanted: (topic) => this.#router.wanted(topic),
     });
+    this.#ports.add(port);
+    return port;
   }
 
   stats(): BrokerStats {
-    return { clients: this.#aedes.connectedClients ?? 0, sessions: 0, retained: 0, dropped: this.#tally.total('mqtt.message.dropped'), refused: this.#tally.total('mqtt.ingest.failed') };
+    return {
+      clients: Object.keys(this.#aedes.clients).length,
+      sessions: this.#persistence.sessions.size,
+      retained: this.#persistence.retained.size,
+      dropped: this.#tally.total('mqtt.message.dropped'),
+      refused: this.#tally.total('mqtt.ingest.failed'),
+    };
   }
 
   close(): Promise<void> {
@@ -127,25 +146,58 @@ class EmbeddedBroker implements Broker {
 
   async #close(): Promise<void> {
     this.#keepAlive.stop();
-    await Promise.all(this.#listeners.map((listener) => listener.close()));
+    this.#expiry?.cancel();
+    for (const port of this.#ports) port.close();
+    for (const client of Object.values(this.#aedes.clients)) client.will = null;
+    const listeners = Promise.all(this.#listeners.map((listener) => listener.close()));
     if (!this.#aedes.closed) await new Promise<void>((resolve) => this.#aedes.close(() => resolve()));
+    await listeners;
+    await this.#persistence.destroy();
+  }
+
+  #createAedes(): AedesBroker {
+    const context = { limits: this.#limits, tally: this.#tally, sessions: this.#persistence.sessions };
+    return new Aedes({
+      persistence: this.#persistence,
+      concurrency: 0, // no queue in front of the emitter: order is kept and nobody waits for a slow subscriber
+      connectTimeout: this.#limits.connectTimeoutMs,
+      drainTimeout: 0,
+      maxClientsIdLength: 65_535, // MQTT 3.1 allows 23 characters, its clients send more
+      authorizePublish: (_client, will, done) => this.#admitWill(will, done),
+      authorizeSubscribe: (client, subscription, done) => done(null, this.#grant(client as AedesClient, subscription)),
+      authorizeForward: (client, packet) => admit(client as AedesClient, packet as ForwardPacket, context) as typeof packet | null,
+    }) as AedesBroker;
   }
 
   #watch(): void {
     const { log } = this.#options;
-    this.#aedes.on('client', (client) => this.#keepAlive.adopt(client as AedesClient));
+    const { sessions } = this.#persistence;
+    this.#aedes.on('client', (client) => this.#registered(client as AedesClient));
     this.#aedes.on('clientReady', (client) => this.#announce(client, true));
     this.#aedes.on('clientDisconnect', (client) => {
-      this.#keepAlive.forget(client as AedesClient);
+      sessions.left(client.id);
       this.#announce(client, false);
+    });
+    this.#aedes.on('subscribe', (subscriptions, client) => {
+      sendRetained(client as AedesClient, subscriptions, this.#persistence).catch((error: unknown) => {
+        log.error('mqtt.retained.failed', { client: client.id, error: messageOf(error) });
+      });
     });
     this.#aedes.on('clientError', (client, error) => this.#tally.count('mqtt.client.closed', { client: client.id, error: error.message }));
     this.#aedes.on('connectionError', (_client, error) => this.#tally.count('mqtt.connection.closed', { error: error.message }));
     (this.#aedes as NodeJS.EventEmitter).on('error', (error: unknown) => log.error('mqtt.broker.failed', { error: messageOf(error) }));
   }
 
+  #registered(client: AedesClient): void {
+    this.#keepAlive.adopt(client);
+    if (client.clean) return;
+    this.#persistence.sessions.connected(client.id);
+    const queue = this.#persistence.sessions.get(client.id)?.queue;
+    if (queue !== undefined && queue.size > 0) client._nextId = queue.nextId();
+  }
+
   #announce(client: Client, connected: boolean): void {
-    const clients = this.#aedes.connectedClients;
+    const clients = Object.keys(this.#aedes.clients).length;
     this.#options.log.debug(connected ? 'mqtt.client.connected' : 'mqtt.client.left', { client: client.id, clients });
     this.#options.onClient?.({ clientId: client.id, connected, clients });
   }
@@ -159,63 +211,57 @@ class EmbeddedBroker implements Broker {
     this.#connections++;
     socket.once('close', () => this.#connections--);
     const client = this.#aedes.handle(socket) as AedesClient;
-    neverWait(client);
-    const ingress = new Ingress(client, {
+    guardEgress(client);
+    this.#keepAlive.watch(client, new Ingress(client, this.#ingressDeps(client)));
+  }
+
+  #ingressDeps(client: AedesClient): IngressDeps {
+    return {
       clock: this.#options.clock,
       limits: this.#limits,
       ingest: this.#options.ingest,
-      forward: (publish) => this.#forward(publish),
-      allowed: ({ topic }) => !topic.startsWith('$SYS/'),
-      unreleased: (owner) => this.#unreleasedOf(owner),
+      forward: (publish) => this.#router.forward(publish),
+      allowed: ({ topic }) => !topic.startsWith(RESERVED),
+      unreleased: unreleasedIds(client, this.#persistence.sessions),
       ingestFailed: (publish, error) => this.#ingestFailed(publish, error),
-    });
-    this.#keepAlive.watch(client, ingress);
-  }
-
-  #unreleasedOf(client: AedesClient): UnreleasedIds {
-    let ids = this.#unreleased.get(client);
-    if (ids === undefined) this.#unreleased.set(client, (ids = new Set()));
-    return ids;
+    };
   }
 
   #grant(client: AedesClient, subscription: Subscription): Subscription | null {
-    const fault = filterFault(subscription.topic);
-    const full = Object.keys(client.subscriptions).length >= this.#limits.subscriptions && client.subscriptions[subscription.topic] === undefined;
-    if (fault === undefined && !full) return subscription;
-    this.#tally.count('mqtt.subscription.refused', { client: client.id, reason: fault ?? `${this.#limits.subscriptions} filters are subscribed` });
+    const { topic } = subscription;
+    const full = client.subscriptions[topic] === undefined && Object.keys(client.subscriptions).length >= this.#limits.subscriptions;
+    const fault = filterFault(topic) ?? (full ? `${this.#limits.subscriptions} filters are subscribed` : undefined);
+    if (fault === undefined) return subscription;
+    this.#tally.count('mqtt.subscription.refused', { client: client.id, filter: topic.slice(0, 200), reason: fault });
+    subscription.qos = 128 as Subscription['qos']; // so that the session does not keep it
     return null;
   }
 
   /** A will is a publish like any other: commit first. */
-  #will(will: PublishPacket, done: (error?: Error | null) => void): void {
-    const pending = this.#options.ingest?.({
-      topic: will.topic,
-      payload: Buffer.from(will.payload),
-      qos: will.qos,
-      retain: will.retain,
-      clientId: 'will',
-    });
+  #admitWill(will: PublishPacket, done: (error?: Error | null) => void): void {
+    const { topic, qos, retain } = will;
+    const fault = topicFault(topic) ?? (topic.startsWith(RESERVED) ? 'the topic is reserved' : undefined);
+    if (fault !== undefined) return done(new Error(fault));
+    const publish: IncomingPublish = { topic, payload: Buffer.from(will.payload), qos, retain, clientId: 'will' };
+    const pending = this.#options.ingest?.(publish);
     if (pending === undefined) return done(null);
     pending.then(
       () => done(null),
-      (error: unknown) => done(error instanceof Error ? error : new Error(messageOf(error))),
+      (error: unknown) => {
+        this.#ingestFailed(publish, error);
+        done(error instanceof Error ? error : new Error(messageOf(error)));
+      },
     );
   }
 
-  #forward(message: Outgoing): void {
-    const { topic, qos, retain, clientId } = message;
-    if (!retain && qos === 0 && !this.#wanted(topic)) return;
-    const payload = typeof message.payload === 'string' ? Buffer.from(message.payload) : message.payload;
-    this.#aedes.publish({ cmd: 'publish', topic, payload, qos, retain, dup: false, ...(clientId === undefined ? {} : { clientId }) }, (error) => {
-      if (error !== undefined && error !== null) this.#tally.count('mqtt.message.dropped', { topic, reason: error.message });
+  #ingestFailed({ clientId, topic }: IncomingPublish, error: unknown): void {
+    this.#tally.count('mqtt.ingest.failed', { client: clientId, topic, error: messageOf(error) });
+  }
+
+  #expireLater(): void {
+    this.#expiry = this.#options.clock.timer(EXPIRY_MS, () => {
+      this.#persistence.sessions.expire();
+      this.#expireLater();
     });
-  }
-
-  #wanted(topic: string): boolean {
-    return this.#aedes.mq._matcher.match(topic).length > 0;
-  }
-
-  #ingestFailed(publish: IncomingPublish, error: unknown): void {
-    this.#tally.count('mqtt.ingest.failed', { client: publish.clientId, topic: publish.topic, error: messageOf(error) });
   }
 }

@@ -3,7 +3,7 @@ import type { Clock } from '#beehive/clock.ts';
 import type { IPublishPacket } from 'mqtt-packet';
 import type { AedesClient, ClientPacket } from './aedes-inside.ts';
 import type { BrokerLimits } from './limits.ts';
-import { PublishQueue } from './publish-queue.ts';
+import { PublishQueue, type Receipt } from './publish-queue.ts';
 import type { IncomingPublish, Ingest, Qos } from './publish.ts';
 import { topicFault } from './topic.ts';
 
@@ -16,7 +16,7 @@ const UNRELEASED_LIMIT = 1_000;
 export interface UnreleasedIds {
   has(id: number): boolean;
   add(id: number): void;
-  delete(id: number): void;
+  delete(id: number): boolean;
   readonly size: number;
 }
 
@@ -24,11 +24,11 @@ export interface IngressDeps {
   clock: Clock;
   limits: BrokerLimits;
   ingest: Ingest | undefined;
-  forward(publish: IncomingPublish): void;
+  forward: (publish: IncomingPublish) => void;
   /** False: acknowledged, but neither ingested nor forwarded [MQTT-3.3.5-2]. */
   allowed(publish: IncomingPublish): boolean;
-  unreleased(client: AedesClient): UnreleasedIds;
-  ingestFailed(publish: IncomingPublish, error: unknown): void;
+  unreleased: UnreleasedIds;
+  ingestFailed: (publish: IncomingPublish, error: unknown) => void;
 }
 
 export class Ingress {
@@ -152,7 +152,7 @@ export class Ingress {
 
   #dispatch(packet: ClientPacket): void {
     if (packet.cmd === 'publish' && this.#client.connected) return this.#publish(packet);
-    if (packet.cmd === 'pubrel') this.#deps.unreleased(this.#client).delete(packet.messageId ?? 0);
+    if (packet.cmd === 'pubrel') this.#deps.unreleased.delete(packet.messageId ?? 0);
     this.#barrier = packet.cmd === 'connect' || packet.cmd === 'subscribe' || packet.cmd === 'unsubscribe';
     this.#handling++;
     this.#enqueue(packet);
@@ -182,7 +182,7 @@ export class Ingress {
   }
 
   #publishOnce(publish: IncomingPublish, id: number, allowed: boolean): void {
-    const unreleased = this.#deps.unreleased(this.#client);
+    const { unreleased } = this.#deps;
     if (!allowed || unreleased.has(id)) return this.#queue.acknowledge(publish, this.#receipt(PUBREC, id));
     if (unreleased.size >= UNRELEASED_LIMIT) return this.#refuse(`more than ${UNRELEASED_LIMIT} QoS 2 messages wait for PUBREL`);
     unreleased.add(id);
@@ -190,7 +190,7 @@ export class Ingress {
     this.#queue.push(publish, { accepted: receipt.accepted, refused: () => unreleased.delete(id) });
   }
 
-  #receipt(kind: number, id: number): { accepted(): void; refused(): void } {
+  #receipt(kind: number, id: number): Receipt {
     return {
       accepted: () => {
         this.#acks.push(Buffer.from([kind, 2, id >> 8, id & 0xff]));
@@ -201,7 +201,8 @@ export class Ingress {
 
   #settled(): void {
     const { conn, connected } = this.#client;
-    if (this.#acks.length > 0 && connected && !conn.destroyed) conn.write(this.#acks.length === 1 ? this.#acks[0] ?? '' : Buffer.concat(this.#acks));
+    if (this.#acks.length > 0 && connected && !conn.destroyed)
+      conn.write(this.#acks.length === 1 ? (this.#acks[0] ?? '') : Buffer.concat(this.#acks));
     this.#acks.length = 0;
     this.#pump();
   }

@@ -52,9 +52,13 @@ export function parseAddress(address: string, key: string): Endpoint {
   const match = /^(?:tcp|mqtt):\/\/(\[[0-9a-fA-F:.]+\]|[^/:[\]]+):(\d{1,5})\/?$/.exec(address);
   const port = Number(match?.[2] ?? NaN);
   if (match?.[1] === undefined || !(port <= 65_535)) {
-    throw new HiveletError('CONFIG_INVALID', `${key} is ${JSON.stringify(address)}, which is not an address of the form tcp://HOST:PORT such as tcp://127.0.0.1:1883`, {
-      facts: { key, address },
-    });
+    throw new HiveletError(
+      'CONFIG_INVALID',
+      `${key} is ${JSON.stringify(address)}, which is not an address of the form tcp://HOST:PORT such as tcp://127.0.0.1:1883`,
+      {
+        facts: { key, address },
+      },
+    );
   }
   return { host: match[1].replace(/^\[|\]$/g, ''), port };
 }
@@ -87,10 +91,14 @@ function explain(error: NodeJS.ErrnoException, endpoint: Endpoint, { address, ke
   const facts = { key, address };
   if (error.code === 'EADDRINUSE') {
     const other = `tcp://${endpoint.host}:${endpoint.port === 1885 ? 1886 : 1885}`;
-    return new HiveletError('PORT_IN_USE', `${address} (${key}) is already taken by another process; stop it, or choose another address with --set ${key}=${other}`, {
-      facts,
-      cause: error,
-    });
+    return new HiveletError(
+      'PORT_IN_USE',
+      `${address} (${key}) is already taken by another process; stop it, or choose another address with --set ${key}=${other}`,
+      {
+        facts,
+        cause: error,
+      },
+    );
   }
   return new HiveletError('CONFIG_INVALID', `${key} is ${address}, which cannot be listened on: ${error.message}`, { facts, cause: error });
 }

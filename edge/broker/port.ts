@@ -1,5 +1,5 @@
 /** Owns the in-process ports: publish and subscribe without a socket, by the same rules as a client. */
-import { messageOf } from '#beehive/errors.ts';
+import { HiveletError, messageOf } from '#beehive/errors.ts';
 import type { AedesEmitter, Delivery } from './aedes-inside.ts';
 import { PublishQueue } from './publish-queue.ts';
 import type { IncomingPublish, Ingest, Outgoing, PublishOptions } from './publish.ts';
@@ -10,7 +10,7 @@ export type PortHandler = (topic: string, payload: Buffer) => void;
 
 export interface BrokerPort {
   readonly name: string;
-  /** Never throws for the state of others; a failed ingest is logged. Throws HiveletError-free `Error` only for an invalid topic. */
+  /** Throws for an invalid topic only; a failed ingest is logged. */
   publish(topic: string, payload: string | Buffer, options?: PublishOptions): void;
   /** Resolves when the ingest has committed and the message is forwarded; rejects when it was refused. */
   commit(topic: string, payload: string | Buffer, options?: PublishOptions): Promise<void>;
@@ -31,9 +31,9 @@ export interface PortDeps {
   emitter: AedesEmitter;
   ingest: Ingest | undefined;
   tally: Tally;
-  queueLimit: number;
-  forward(message: Outgoing): void;
-  wanted(topic: string): boolean;
+  deliveries: PortDeliveries;
+  forward: (message: Outgoing) => void;
+  wanted: (topic: string) => boolean;
 }
 
 /** Carries messages to handlers in a later turn: publishing inside a handler neither recurses nor starves the sockets. */
@@ -73,7 +73,7 @@ export class PortDeliveries {
   }
 }
 
-export function createPort(name: string, options: PortOptions, deps: PortDeps & { deliveries: PortDeliveries }): BrokerPort {
+export function createPort(name: string, options: PortOptions, deps: PortDeps): BrokerPort {
   const { emitter, tally, deliveries } = deps;
   const subscriptions = new Map<string, Delivery>();
   const queue = new PublishQueue({
@@ -114,6 +114,7 @@ export function createPort(name: string, options: PortOptions, deps: PortDeps & 
     unsubscribe,
     close() {
       for (const filter of [...subscriptions.keys()]) unsubscribe(filter);
+      queue.close(new HiveletError('STOPPED', `the broker port ${name} is closed`));
     },
   };
 }

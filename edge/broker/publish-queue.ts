@@ -5,9 +5,9 @@ import type { AfterForward, Ingest, IncomingPublish } from './publish.ts';
 /** The publisher's side of one publish. */
 export interface Receipt {
   /** After the commit, before forwarding. */
-  accepted(): void;
+  accepted: () => void;
   /** The ingest failed: no acknowledgement, not forwarded. */
-  refused(error: unknown): void;
+  refused: (error: unknown) => void;
 }
 
 export interface PublishQueueOptions {
@@ -32,6 +32,7 @@ export class PublishQueue {
   #entries: Entry[] = [];
   #bytes = 0;
   #draining = false;
+  #closed: Error | undefined;
 
   constructor(options: PublishQueueOptions) {
     this.#options = options;
@@ -48,6 +49,7 @@ export class PublishQueue {
   }
 
   push(publish: IncomingPublish, receipt?: Receipt): void {
+    if (this.#closed !== undefined) return receipt?.refused(this.#closed);
     const pending = this.#handIn(publish);
     const entry: Entry = { publish, receipt, state: pending === undefined ? 'ready' : 'waiting', forwards: true };
     this.#add(entry);
@@ -69,6 +71,14 @@ export class PublishQueue {
   /** Acknowledges a publish that came before (QoS 2 sent again) behind those in front of it; nothing is forwarded. */
   acknowledge(publish: IncomingPublish, receipt: Receipt): void {
     this.#add({ publish, receipt, state: 'ready', forwards: false });
+  }
+
+  /** Refuses what still waits, and everything from now on. */
+  close(error: Error): void {
+    this.#closed = error;
+    const waiting = this.#entries.splice(0);
+    this.#bytes = 0;
+    for (const { receipt } of waiting) receipt?.refused(error);
   }
 
   #add(entry: Entry): void {
