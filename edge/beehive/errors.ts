@@ -11,6 +11,7 @@ export const catalogue = {
   PROFILE_INVALID: { retry: 'never', exit: 1, text: 'the device or its model cannot be used' },
   VALUE_INVALID: { retry: 'never', exit: 1, text: 'the value does not fit' },
   DEVICE_UNREACHABLE: { retry: 'later', exit: 1, text: 'the device does not answer' },
+  DEVICE_BUSY: { retry: 'later', exit: 1, text: 'the device cannot do it now' },
   POINT_REJECTED: { retry: 'never', exit: 1, text: 'the device refused this address or value' },
   PLUGIN_MISSING: { retry: 'later', exit: 1, text: 'no mapper plugin serves this protocol' },
   BUS_NO_MODULE: { retry: 'never', exit: 1, text: 'no such module or group on the bus' },
@@ -19,6 +20,7 @@ export const catalogue = {
   LINK_CLOSED: { retry: 'later', exit: 1, text: 'the link to the cloud is closed' },
   FRAME_INVALID: { retry: 'never', exit: 1, text: 'the frame is not a beehive message' },
   KUBE_API: { retry: 'later', exit: 1, text: 'the Kubernetes API refused the request' },
+  CERTIFICATES_UNUSABLE: { retry: 'never', exit: 1, text: 'the certificates cannot be used' },
   NOT_FOUND: { retry: 'never', exit: 1, text: 'not found' },
   INTERNAL: { retry: 'never', exit: 1, text: 'unexpected failure' },
 } as const;

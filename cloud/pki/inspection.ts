@@ -1,0 +1,73 @@
+/** Owns the question whether a certificate on disk can still be used, answered with what Node has built in. */
+import { X509Certificate, createPrivateKey } from 'node:crypto';
+import { HiveletError, messageOf } from '#beehive/errors.ts';
+
+/** What a leaf must be. */
+export interface Wanted {
+  authority: X509Certificate;
+  /** Unix ms. */
+  now: number;
+  /** Addresses a server must be valid for. */
+  addresses?: readonly string[];
+  /** Common name a client must have. */
+  commonName?: string;
+}
+
+/** Parses PEM; `file` is named when it is none. */
+export function parseCertificate(pem: string, file: string): X509Certificate {
+  try {
+    return new X509Certificate(pem);
+  } catch (error) {
+    throw unusable(`${file} is not a PEM certificate (${messageOf(error)}); put the right file back or remove it`, error);
+  }
+}
+
+/** Whether `key` (PEM) is the private key of the certificate; false also when it is none. */
+export function keyFits(certificate: X509Certificate, key: string): boolean {
+  try {
+    return certificate.checkPrivateKey(createPrivateKey(key));
+  } catch {
+    return false;
+  }
+}
+
+/** Why the leaf has to be issued again, in a few words, or undefined when it is good for at least a third of its life. */
+export function whyRenew(leaf: { certificate: string; key: string }, wanted: Wanted): string | undefined {
+  let certificate;
+  try {
+    certificate = new X509Certificate(leaf.certificate);
+  } catch {
+    return 'it could not be read';
+  }
+  if (!keyFits(certificate, leaf.key)) return 'its key was another one';
+  if (!certificate.checkIssued(wanted.authority) || !certificate.verify(wanted.authority.publicKey)) return 'another authority signed it';
+  const missing = wanted.addresses?.filter((address) => !addressesOf(certificate).includes(canonical(address))) ?? [];
+  if (missing.length > 0) return `it was not valid for ${missing.join(', ')}`;
+  if (wanted.commonName !== undefined && commonNameOf(certificate) !== wanted.commonName) return `it was not for ${wanted.commonName}`;
+  const [from, to] = [Date.parse(certificate.validFrom), Date.parse(certificate.validTo)];
+  if (wanted.now < from) return 'it is dated in the future';
+  return to - wanted.now < (to - from) / 3 ? 'less than a third of its life was left' : undefined;
+}
+
+/** DNS names and IP addresses that a certificate is valid for, in one spelling. */
+export function addressesOf(certificate: X509Certificate): string[] {
+  const entries = certificate.subjectAltName?.split(', ') ?? [];
+  return entries.flatMap((entry) => {
+    const value = /^(?:DNS|IP Address):(.+)$/.exec(entry)?.[1];
+    return value === undefined ? [] : [canonical(value)];
+  });
+}
+
+/** Lower case; IPv6 in its shortest form: `0:0:0:0:0:0:0:1` and `::1` are one address. */
+export function canonical(address: string): string {
+  if (!address.includes(':')) return address.toLowerCase();
+  return new URL(`http://[${address}]`).hostname.slice(1, -1);
+}
+
+export function unusable(message: string, cause?: unknown): HiveletError {
+  return new HiveletError('CERTIFICATES_UNUSABLE', message, { cause });
+}
+
+function commonNameOf(certificate: X509Certificate): string | undefined {
+  return /^CN=(.+)$/m.exec(certificate.subject)?.[1];
+}
