@@ -17,7 +17,8 @@ const ALIASES = {
 
 const LEAVES = { 'edge/beehive': '#beehive', 'edge/wire': '#wire', 'device-models': '#device-models' };
 const HOUSES = new Set(['edge', 'mappers', 'cloud', 'boards', 'conf', 'device-models']);
-const MAINS = new Set(['edge/main.ts', 'cloud/main.ts']);
+/** The programs, and the register from which a mapper plugin is loaded on first use. */
+const MAINS = new Set(['edge/main.ts', 'cloud/main.ts', 'mappers/index.ts']);
 
 /** The port to the Kubernetes API, and the client that serves it, are what the rooms of the cloud meet on. */
 const CLOUD_PORT = /^cloud\/store\/(?:kube-api|(?:.+\/)?(?:[a-z-]*client|reflector))\.ts$/;
@@ -42,7 +43,7 @@ export function importFault({ file, specifier, typeOnly }) {
   const from = roomOf(file);
   const target = targetOf(file, specifier);
   if (from === undefined || target === undefined) return undefined;
-  const to = MAINS.has(target) ? 'a main.ts' : (roomOf(target) ?? target);
+  const to = MAINS.has(target) ? target : (roomOf(target) ?? target);
   if (to === from) return undefined;
   const leaf = LEAVES[to];
   if (leaf !== undefined) return specifier.startsWith('.') ? `import ${to} as ${leaf}/…` : undefined;
