@@ -64,3 +64,15 @@ function parseHardware(topic: string): EdgeTopic {
   const kind = parts.length === 6 && identity !== '' ? deviceActions.get(`${parts[4] ?? ''}/${parts[5] ?? ''}`) : undefined;
   return kind === undefined ? { kind: 'ignored' } : { kind, device: identity };
 }
+
+/** MQTT filter match; a filter that starts with a wildcard never matches a `$`-topic [MQTT-4.7.2-1]. */
+export function topicMatches(filter: string, topic: string): boolean {
+  if (topic.startsWith('$') && /^[#+]/.test(filter)) return false;
+  const levels = topic.split('/');
+  const wanted = filter.split('/');
+  for (const [index, level] of wanted.entries()) {
+    if (level === '#') return true;
+    if (index >= levels.length || (level !== '+' && level !== levels[index])) return false;
+  }
+  return wanted.length === levels.length;
+}

@@ -1,0 +1,153 @@
+/** Owns the devices of this node in memory: the same state as the tables, read once and after a rollback. */
+import type { DeviceProfile } from '#device-models/device-profile.ts';
+import { isRecord } from '#wire/message.ts';
+import type { AttrRow, DeviceRow, Twin, TwinTable } from '../store/twin-table.ts';
+import type { MetaTable } from '../store/meta-table.ts';
+
+export interface Device {
+  row: DeviceRow;
+  readonly attributes: Map<string, AttrRow>;
+  readonly twins: Map<string, Twin>;
+  profile: DeviceProfile | undefined;
+  readonly tolerances: Map<string, number>;
+  /** Twins whose stamp is newer than on disk. */
+  readonly stamps: Set<string>;
+  /** The device row's last_online is newer than on disk. */
+  rowStamp: boolean;
+  /** Monotonic ms of the last report or state; undefined = not since the start. */
+  seenAt: number | undefined;
+}
+
+export const PROFILE_TYPE = 'device';
+export const profileKey = (namespace: string, name: string): string => `${namespace}/device/${name}`;
+
+export class DeviceRegistry {
+  readonly #table: TwinTable;
+  readonly #meta: MetaTable;
+  readonly #devices = new Map<string, Device>();
+
+  constructor(table: TwinTable, meta: MetaTable) {
+    this.#table = table;
+    this.#meta = meta;
+    for (const row of table.devices()) this.#devices.set(row.id, this.#load(row, undefined));
+    for (const { value } of meta.list(PROFILE_TYPE)) {
+      const profile = readStoredProfile(value);
+      const device = profile === undefined ? undefined : this.#devices.get(profile.name);
+      if (device !== undefined) setProfile(device, profile);
+    }
+  }
+
+  /** A member of this node; devices that are no longer listed are not. */
+  member(id: string): Device | undefined {
+    const device = this.#devices.get(id);
+    return device?.row.unlisted_at === null ? device : undefined;
+  }
+
+  /** Whatever is stored under the id, member or not. */
+  any(id: string): Device | undefined {
+    return this.#devices.get(id);
+  }
+
+  members(): Device[] {
+    return [...this.#devices.values()].filter((device) => device.row.unlisted_at === null);
+  }
+
+  all(): Device[] {
+    return [...this.#devices.values()];
+  }
+
+  add(row: DeviceRow): Device {
+    const device: Device = {
+      row,
+      attributes: new Map(),
+      twins: new Map(),
+      profile: undefined,
+      tolerances: new Map(),
+      stamps: new Set(),
+      rowStamp: false,
+      seenAt: undefined,
+    };
+    this.#devices.set(row.id, device);
+    return device;
+  }
+
+  remove(id: string): void {
+    this.#devices.delete(id);
+  }
+
+  /** After a rollback: memory is what the tables say again. */
+  reload(id: string): void {
+    const row = this.#table.device(id);
+    const before = this.#devices.get(id);
+    if (row === undefined) {
+      this.#devices.delete(id);
+      return;
+    }
+    const device = this.#load(row, before);
+    const namespace = device.profile?.namespace;
+    const stored = namespace === undefined ? undefined : this.#meta.get(profileKey(namespace, id));
+    setProfile(device, stored === undefined ? undefined : readStoredProfile(stored));
+    this.#devices.set(id, device);
+  }
+
+  #load(row: DeviceRow, before: Device | undefined): Device {
+    return {
+      row,
+      attributes: new Map(this.#table.attributes(row.id).map((attribute) => [attribute.name, attribute])),
+      twins: new Map(this.#table.twins(row.id).map((twin) => [twin.name, twin])),
+      profile: before?.profile,
+      tolerances: before?.tolerances ?? new Map<string, number>(),
+      stamps: new Set(),
+      rowStamp: false,
+      seenAt: before?.seenAt,
+    };
+  }
+}
+
+export function setProfile(device: Device, profile: DeviceProfile | undefined): void {
+  device.profile = profile;
+  device.tolerances.clear();
+  for (const property of profile?.properties ?? []) device.tolerances.set(property.name, property.tolerance);
+}
+
+/** A profile as it was stored by us; undefined for a row that another program wrote under our type. */
+export function readStoredProfile(json: string): DeviceProfile | undefined {
+  try {
+    const value: unknown = JSON.parse(json);
+    return isProfile(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The shape check at the rim: what the host relies on is there. */
+export function isProfile(value: unknown): value is DeviceProfile {
+  return (
+    isRecord(value) &&
+    typeof value['name'] === 'string' &&
+    typeof value['namespace'] === 'string' &&
+    typeof value['protocol'] === 'string' &&
+    isRecord(value['protocolConfig']) &&
+    Array.isArray(value['properties']) &&
+    value['properties'].every(
+      (property) => isRecord(property) && typeof property['name'] === 'string' && typeof property['type'] === 'string',
+    )
+  );
+}
+
+export function newDeviceRow(id: string, fields: Partial<DeviceRow> = {}): DeviceRow {
+  return {
+    id,
+    name: id,
+    description: null,
+    state: null,
+    last_online: null,
+    state_reason: null,
+    state_version: 0,
+    uid: '',
+    cluster_uid: '',
+    hash: '',
+    unlisted_at: null,
+    ...fields,
+  };
+}

@@ -1,0 +1,354 @@
+/** Owns the devicetwin module: wires MQTT requests and cloud messages to the handlers, one transaction queue, answers after commit. */
+import { randomUUID } from 'node:crypto';
+import type { Bus } from '#beehive/bus.ts';
+import { HiveletError, messageOf } from '#beehive/errors.ts';
+import type { Timer } from '#beehive/clock.ts';
+import type { Context, Health, Module } from '#beehive/module.ts';
+import type { DeviceProfile } from '#device-models/device-profile.ts';
+import { contentObject, responseTo, type BeehiveMessage } from '#wire/message.ts';
+import type { MembershipDetailRequest } from '#wire/device-messages.ts';
+import { group, membership, membershipDetail, operation, parseDeviceResource, source } from '#wire/resources.ts';
+import { deviceTopic } from '#wire/topics.ts';
+import type { Committer } from '../store/group-commit.ts';
+import type { MetaTable } from '../store/meta-table.ts';
+import type { TwinTable } from '../store/twin-table.ts';
+import { handleCloudUpdated, handleLocalCloudUpdated } from './desired.ts';
+import { DeviceRegistry } from './device-registry.ts';
+import { handleAttributes, handleMembership, handleMembershipDetail, handleMembershipGet, seedDevice } from './membership.ts';
+import { readTwinUpdate } from './payloads.ts';
+import { errorResult, type Publication } from './publications.ts';
+import { handleTwinGet, handleTwinUpdate } from './reported.ts';
+import { emptyOutcome, storeTwin, type DefinitionChange, type Outcome, type TwinRoom } from './room.ts';
+import { handleStateGet, handleStateUpdate, retainedState } from './state.ts';
+import { UpstreamOutbox, type CloudPort } from './upstream.ts';
+
+export interface Publisher {
+  publish(publication: Publication): void;
+  wanted(topic: string): boolean;
+}
+
+export interface DeviceTwinOptions {
+  node: string;
+  bus: Bus<BeehiveMessage>;
+  committer: Committer;
+  twins: TwinTable;
+  meta: MetaTable;
+  cloud: CloudPort;
+  publisher: Publisher;
+  strictValues: boolean;
+  acceptCloudUpdated: boolean;
+}
+
+export type TwinRequest = 'twin.update' | 'twin.get' | 'twin.cloud_updated' | 'state.update' | 'state.get' | 'membership.get';
+
+/** Stamps of equal reports reach the disk after this long at the latest. */
+const STAMP_MS = 60_000;
+export const MODULE = 'twin';
+
+export class DeviceTwin implements Module {
+  readonly name = MODULE;
+  readonly #options: DeviceTwinOptions;
+  readonly #listeners = new Set<(change: DefinitionChange) => void>();
+  #room: TwinRoom | undefined;
+  #outbox: UpstreamOutbox | undefined;
+  #timers: Timer[] = [];
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(options: DeviceTwinOptions) {
+    this.#options = options;
+  }
+
+  start(context: Context): Promise<void> {
+    const { bus, twins, meta, node, cloud, publisher } = this.#options;
+    const registry = new DeviceRegistry(twins, meta);
+    const room: TwinRoom = {
+      node,
+      clock: context.clock,
+      log: context.log,
+      registry,
+      table: twins,
+      meta,
+      rules: { strict: this.#options.strictValues },
+      acceptCloudUpdated: this.#options.acceptCloudUpdated,
+      wanted: (topic) => publisher.wanted(topic),
+    };
+    this.#room = room;
+    this.#outbox = new UpstreamOutbox({
+      registry,
+      cloud,
+      now: () => context.clock.now(),
+      monotonic: () => context.clock.monotonic(),
+      dropped: (device, reason) => context.log.warn('twin.report.refused', { device, reason }),
+    });
+    bus.addModule(MODULE);
+    bus.addModuleToGroup(MODULE, group.twin);
+    for (const device of registry.members()) if (device.row.state !== null) publisher.publish(retainedState(device, context.clock.now()));
+    this.#every(context, STAMP_MS, () => this.#flushStamps());
+    this.#loop = this.#receive(context);
+    return Promise.resolve();
+  }
+
+  async stop(): Promise<void> {
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers = [];
+    this.#options.bus.cleanup(MODULE);
+    await this.#loop;
+    this.#flushStamps();
+    this.#options.committer.flush();
+    this.#room = undefined;
+    this.#outbox = undefined;
+  }
+
+  health(): Health {
+    const devices = this.#room?.registry.members().length ?? 0;
+    return { ok: true, detail: `${String(devices)} devices, ${String(this.#outbox?.size ?? 0)} values wait for the cloud` };
+  }
+
+  /** A request of an MQTT client. Resolves after the commit with what is to be sent once the request was forwarded. */
+  request(kind: TwinRequest, id: string, payload: Buffer): Promise<() => void> {
+    const room = this.#running();
+    // The broker's buffer is a view that is reused; the job runs in a later turn.
+    const copy = Buffer.from(payload);
+    return new Promise((resolve, reject) => {
+      this.#enqueue({
+        run: () => handlers[kind](room, id, copy),
+        done: (outcome) => resolve(() => this.#deliver(outcome)),
+        failed: (error) => {
+          if (kind === 'twin.update') this.#answerFailure(room, id, { payload: copy, error });
+          reject(error);
+        },
+      });
+    });
+  }
+
+  /** Devices that no cloud sent. */
+  seed(entries: readonly { id: string; twins: ReadonlyMap<string, string>; profile?: DeviceProfile }[]): Promise<void> {
+    const room = this.#running();
+    return new Promise((resolve, reject) => {
+      this.#enqueue({
+        run: () => entries.map((entry) => seedDevice(room, entry)).reduce(mergeOutcomes, emptyOutcome()),
+        done: (outcome) => {
+          this.#deliver(outcome);
+          resolve();
+        },
+        failed: reject,
+      });
+    });
+  }
+
+  /** What the mapper host runs. */
+  definitions(): { list(): DeviceProfile[]; onChange(listener: (change: DefinitionChange) => void): () => void } {
+    return {
+      list: () => (this.#room?.registry.members() ?? []).flatMap((device) => (device.profile === undefined ? [] : [device.profile])),
+      onChange: (listener) => {
+        this.#listeners.add(listener);
+        return () => this.#listeners.delete(listener);
+      },
+    };
+  }
+
+  /** Every minute, to our cloud: which devices were heard, and how long ago. */
+  tellLastSeen(): void {
+    this.#outbox?.tellLastSeen();
+  }
+
+  #running(): TwinRoom {
+    if (this.#room === undefined) throw new HiveletError('STOPPED', 'devicetwin is not running');
+    return this.#room;
+  }
+
+  async #receive(context: Context): Promise<void> {
+    const { bus } = this.#options;
+    for (;;) {
+      let message: BeehiveMessage;
+      try {
+        message = await bus.receive(MODULE, context.signal);
+      } catch {
+        return;
+      }
+      try {
+        this.#handle(message);
+      } catch (error) {
+        context.log.error('twin.message.failed', { resource: message.route.resource, error });
+      }
+    }
+  }
+
+  #handle(message: BeehiveMessage): void {
+    const { route, content } = message;
+    if (route.source === 'edgehub') {
+      if (content === 'cloud_connected') this.#connected();
+      return;
+    }
+    if (route.source !== source.devicecontroller && route.source !== source.oldDeviceManager) {
+      this.#running().log.warn('twin.message.dropped', {
+        reason: 'not from the devicecontroller',
+        source: route.source,
+        resource: route.resource,
+      });
+      return;
+    }
+    if (route.operation === operation.response || route.operation === operation.error) return;
+    const room = this.#running();
+    const ours = this.#options.cloud.peer === 'hivelet';
+    const body = contentObject(content);
+    if (body === undefined) return this.#answer(message, ours, 'the content is not a JSON object');
+    const handler = this.#cloudHandler(message, body, ours);
+    if (handler === undefined) {
+      room.log.warn('twin.message.dropped', { reason: 'unknown resource', resource: route.resource });
+      return this.#answer(message, ours, `unknown resource ${route.resource}`);
+    }
+    this.#enqueue({
+      run: handler,
+      done: (outcome) => {
+        this.#answer(message, ours);
+        this.#deliver(outcome);
+        if (ours && route.resource === membershipDetail) this.#outbox?.tellAll();
+      },
+      failed: (error) => this.#answer(message, ours, error.message),
+    });
+  }
+
+  #cloudHandler(message: BeehiveMessage, body: Record<string, unknown>, ours: boolean): (() => Outcome) | undefined {
+    const room = this.#running();
+    const { resource, operation: verb } = message.route;
+    if (resource === membershipDetail) return () => handleMembershipDetail(room, body, { ours, cloudNow: message.header.timestamp });
+    if (resource === membership) return () => handleMembership(room, body, ours);
+    const device = parseDeviceResource(resource);
+    if (device?.kind === 'cloud_updated') return () => handleCloudUpdated(room, device.id, body, ours);
+    if (device?.kind === 'attributes' && verb.includes('updated')) return () => handleAttributes(room, device.id, body);
+    return undefined;
+  }
+
+  /** KubeEdge clouds expect no answer to messages of group twin; ours does. */
+  #answer(message: BeehiveMessage, ours: boolean, fault?: string): void {
+    if (!ours) return;
+    const answer = responseTo(message, this.#running().clock.now(), fault === undefined ? {} : { operation: 'error', content: fault });
+    const { header, route, content } = answer;
+    this.#options.cloud.send({ ...route, content, ...(header.parent_msg_id === undefined ? {} : { parentId: header.parent_msg_id }) });
+  }
+
+  #connected(): void {
+    const { cloud, node } = this.#options;
+    const room = this.#running();
+    const ours = cloud.peer === 'hivelet';
+    const members = room.registry.members().filter((device) => device.row.uid !== '' && device.row.hash !== '');
+    const request: MembershipDetailRequest = {
+      event_type: 'group_membership_event',
+      event_id: randomUUID(),
+      group_id: node,
+      operation: 'detail',
+      timestamp: room.clock.now(),
+      ...(ours
+        ? {
+            hivelet: {
+              cluster_uid: members[0]?.row.cluster_uid ?? '',
+              known: Object.fromEntries(members.map(({ row }) => [row.uid, row.hash])),
+            },
+          }
+        : {}),
+    };
+    const fields = {
+      source: source.twin,
+      group: group.resource,
+      operation: operation.get,
+      resource: membershipDetail,
+      content: JSON.stringify(request),
+    };
+    if (!ours) {
+      cloud.send(fields);
+      this.#outbox?.tellAll();
+      return;
+    }
+    cloud.offer({ key: membershipDetail, make: () => cloud.message(fields) });
+  }
+
+  #enqueue(job: { run(): Outcome; done(outcome: Outcome): void; failed(error: HiveletError): void }): void {
+    const room = this.#running();
+    let outcome: Outcome = emptyOutcome();
+    let broken: HiveletError | undefined;
+    this.#options.committer.enqueue({
+      run: () => {
+        try {
+          outcome = job.run();
+        } catch (error) {
+          // The store's failures end the transaction; a fault of ours must not take the others of the batch with it.
+          if (error instanceof Error && error.name === 'SqliteError') throw error;
+          room.log.error('twin.handler.failed', { error });
+          broken = new HiveletError('INTERNAL', messageOf(error), { cause: error });
+        }
+      },
+      done: () => (broken === undefined ? job.done(outcome) : job.failed(broken)),
+      failed: (error) => {
+        for (const id of outcome.touched) room.registry.reload(id);
+        job.failed(error);
+      },
+    });
+  }
+
+  #deliver(outcome: Outcome): void {
+    for (const publication of outcome.publish) this.#options.publisher.publish(publication);
+    for (const change of outcome.definitions) {
+      if (change.kind === 'removed') this.#outbox?.forget(change.name);
+      for (const listener of this.#listeners) listener(change);
+    }
+    for (const event of outcome.upstream) this.#outbox?.tell(event);
+  }
+
+  #answerFailure(room: TwinRoom, id: string, { payload, error }: { payload: Buffer; error: HiveletError }): void {
+    const { eventId } = readTwinUpdate(payload, room.rules);
+    const fault = { code: 500 as const, reason: error.message };
+    this.#options.publisher.publish(errorResult(deviceTopic.twinResult(id), { eventId, now: room.clock.now() }, fault));
+  }
+
+  #flushStamps(): void {
+    const room = this.#room;
+    if (room === undefined) return;
+    const stale = room.registry
+      .all()
+      .flatMap((device) => (device.stamps.size > 0 || device.rowStamp ? [{ device, names: [...device.stamps] }] : []));
+    if (stale.length === 0) return;
+    this.#options.committer.enqueue({
+      run: () => {
+        for (const { device, names } of stale) {
+          for (const twin of names.map((name) => device.twins.get(name))) if (twin !== undefined) storeTwin(room, device, twin);
+          if (device.rowStamp && room.registry.any(device.row.id) === device) room.table.putDevice(device.row);
+        }
+      },
+      done: () => {
+        for (const { device } of stale) device.rowStamp = false;
+      },
+      // The values are still in memory: the next minute tries again.
+      failed: () => {
+        for (const { device, names } of stale) for (const name of names) device.stamps.add(name);
+      },
+    });
+  }
+
+  #every(context: Context, ms: number, action: () => void): void {
+    const timer = context.clock.timer(ms, () => {
+      this.#timers = this.#timers.filter((other) => other !== timer);
+      action();
+      if (!context.signal.aborted) this.#every(context, ms, action);
+    });
+    this.#timers.push(timer);
+  }
+}
+
+const handlers: Record<TwinRequest, (room: TwinRoom, id: string, payload: Buffer) => Outcome> = {
+  'twin.update': handleTwinUpdate,
+  'twin.get': handleTwinGet,
+  'twin.cloud_updated': handleLocalCloudUpdated,
+  'state.update': handleStateUpdate,
+  'state.get': (room, id) => handleStateGet(room, id),
+  'membership.get': (room, _id, payload) => handleMembershipGet(room, payload),
+};
+
+function mergeOutcomes(left: Outcome, right: Outcome): Outcome {
+  return {
+    publish: [...left.publish, ...right.publish],
+    upstream: [...left.upstream, ...right.upstream],
+    definitions: [...left.definitions, ...right.definitions],
+    touched: new Set([...left.touched, ...right.touched]),
+  };
+}

@@ -1,0 +1,292 @@
+/** Owns which devices belong to this node: membership messages of the cloud, membership/get of MQTT clients, attributes. */
+import { randomUUID } from 'node:crypto';
+import type { MsgAttr, MsgTwin } from '#wire/device-messages.ts';
+import { isRecord } from '#wire/message.ts';
+import { nodeTopic } from '#wire/topics.ts';
+import type { DeviceProfile } from '#device-models/device-profile.ts';
+import { PROFILE_TYPE, isProfile, newDeviceRow, profileKey, setProfile, type Device } from './device-registry.ts';
+import { eventIdOf, readAttributes, readRequest, readTwins } from './payloads.ts';
+import { attributesUpdated, errorResult } from './publications.ts';
+import { emptyOutcome, publishChanges, storeTwin, type Outcome, type TwinRoom } from './room.ts';
+import { freshness, mergeCloudTwins, type CloudOrigin } from './desired.ts';
+
+/** How long a device that is merely no longer listed keeps its twins, by the cloud's clock. */
+const UNLISTED_MS = 7 * 24 * 3600 * 1000;
+
+interface Entry {
+  id: string;
+  raw: Record<string, unknown>;
+  attributes: Map<string, MsgAttr | null>;
+  twins: Map<string, MsgTwin | null>;
+  extension: { uid: string; cluster: string; hash: string; profile: DeviceProfile | undefined } | undefined;
+}
+
+/** `membership`: devices added (or changed) and removed by name. */
+export function handleMembership(room: TwinRoom, content: Record<string, unknown>, ours: boolean): Outcome {
+  const outcome = emptyOutcome();
+  for (const entry of entriesOf(room, content['added_devices'])) addOrMerge(room, entry, { outcome, ours });
+  for (const raw of listOf(content['removed_devices'])) {
+    const id = typeof raw['id'] === 'string' ? raw['id'] : raw['name'];
+    if (typeof id === 'string') remove(room, id, { outcome, shown: withoutVersions(raw) });
+  }
+  return outcome;
+}
+
+/** `membership/detail`: everything that is bound to this node. What is no longer listed is set aside, not forgotten. */
+export function handleMembershipDetail(
+  room: TwinRoom,
+  content: Record<string, unknown>,
+  options: { ours: boolean; cloudNow: number },
+): Outcome {
+  const { ours, cloudNow } = options;
+  const outcome = emptyOutcome();
+  const extension = isRecord(content['hivelet']) ? content['hivelet'] : {};
+  const cluster = typeof extension['cluster_uid'] === 'string' ? extension['cluster_uid'] : '';
+  const entries = entriesOf(room, content['devices']);
+  const listed = new Set([...entries.map((entry) => entry.id), ...texts(extension['unchanged'])]);
+  for (const entry of entries) addOrMerge(room, entry, { outcome, ours });
+  // Another cluster's list says nothing about devices that came from elsewhere: nothing is removed.
+  const belongs = (device: Device): boolean => !ours || (device.row.cluster_uid !== '' && device.row.cluster_uid === cluster);
+  for (const id of texts(extension['removed'])) {
+    const device = room.registry.any(id);
+    if (device !== undefined && belongs(device)) remove(room, id, { outcome, shown: { id } });
+  }
+  for (const device of room.registry.all()) {
+    if (listed.has(device.row.id) || !belongs(device)) continue;
+    if (device.row.unlisted_at === null) unlist(room, device, { outcome, cloudNow });
+    else if (cloudNow - device.row.unlisted_at > UNLISTED_MS) forget(room, device, outcome);
+  }
+  return outcome;
+}
+
+/** A device that no cloud sent: `--seed-devices` and local device files. */
+export function seedDevice(room: TwinRoom, entry: { id: string; twins: ReadonlyMap<string, string>; profile?: DeviceProfile }): Outcome {
+  const outcome = emptyOutcome();
+  const device = room.registry.member(entry.id) ?? insert(room, entry.id, outcome);
+  outcome.touched.add(entry.id);
+  for (const [name, type] of entry.twins) {
+    if (!device.twins.has(name)) storeTwin(room, device, { name, type, optional: false, settled: false });
+  }
+  if (entry.profile !== undefined) storeProfile(room, device, entry.profile, outcome);
+  return outcome;
+}
+
+function addOrMerge(room: TwinRoom, entry: Entry, { outcome, ours }: { outcome: Outcome; ours: boolean }): void {
+  const known = room.registry.any(entry.id);
+  const isNew = known === undefined || known.row.unlisted_at !== null;
+  const device = known ?? insert(room, entry.id, outcome);
+  const origin: CloudOrigin = { ours, afresh: ours && known !== undefined ? freshness(known, entry.raw['hivelet']) : undefined };
+  const now = room.clock.now();
+  outcome.touched.add(entry.id);
+  updateRow(room, device, entry);
+  if (ours && entry.extension?.profile !== undefined) storeProfile(room, device, entry.extension.profile, outcome);
+  const changes = mergeCloudTwins(room, device, entry.twins, { outcome, origin });
+  if (ours) for (const name of dropMissing(room, device, entry.twins)) changes.delete(name);
+  publishChanges(room, device, { outcome, envelope: { eventId: '', now }, changes });
+  const attributes = mergeAttributes(room, device, entry.attributes, true);
+  if (attributes.size > 0) outcome.publish.push(attributesUpdated(entry.id, { eventId: '', now }, attributes));
+  if (isNew || origin.afresh !== undefined) outcome.upstream.push({ kind: 'all', device: entry.id });
+  if (isNew) announce(room, outcome, { added_devices: [withoutVersions(entry.raw)], removed_devices: null });
+}
+
+function insert(room: TwinRoom, id: string, outcome: Outcome): Device {
+  outcome.touched.add(id);
+  const device = room.registry.add(newDeviceRow(id));
+  room.table.putDevice(device.row);
+  return device;
+}
+
+function updateRow(room: TwinRoom, device: Device, entry: Entry): void {
+  const { raw, extension } = entry;
+  const row = {
+    ...device.row,
+    name: typeof raw['name'] === 'string' && raw['name'] !== '' ? raw['name'] : device.row.name,
+    description: typeof raw['description'] === 'string' ? raw['description'] : device.row.description,
+    uid: extension?.uid ?? device.row.uid,
+    cluster_uid: extension?.cluster ?? device.row.cluster_uid,
+    hash: extension?.hash ?? device.row.hash,
+    unlisted_at: null,
+  };
+  device.row = row;
+  room.table.putDevice(row);
+}
+
+function storeProfile(room: TwinRoom, device: Device, profile: DeviceProfile, outcome: Outcome): void {
+  const before = device.profile;
+  if (before !== undefined && before.namespace !== profile.namespace) room.meta.delete(profileKey(before.namespace, device.row.id));
+  const text = JSON.stringify(profile);
+  room.meta.put(profileKey(profile.namespace, device.row.id), PROFILE_TYPE, text);
+  setProfile(device, profile);
+  if (before === undefined || JSON.stringify(before) !== text || device.row.unlisted_at !== null)
+    outcome.definitions.push({ kind: 'set', profile });
+}
+
+/** Between our two sides the list is whole: a cloud-made twin that it lacks is no longer a property of the device. */
+function dropMissing(room: TwinRoom, device: Device, twins: ReadonlyMap<string, MsgTwin | null>): string[] {
+  const missing = [...device.twins.values()].filter((twin) => !twins.has(twin.name) && !twin.optional).map((twin) => twin.name);
+  for (const name of missing) {
+    device.twins.delete(name);
+    room.table.deleteTwin(device.row.id, name);
+  }
+  return missing;
+}
+
+function remove(room: TwinRoom, id: string, { outcome, shown }: { outcome: Outcome; shown: Record<string, unknown> }): void {
+  const device = room.registry.any(id);
+  if (device === undefined) return;
+  const wasMember = device.row.unlisted_at === null;
+  forget(room, device, outcome);
+  if (wasMember) announce(room, outcome, { added_devices: null, removed_devices: [shown] });
+}
+
+function unlist(room: TwinRoom, device: Device, { outcome, cloudNow }: { outcome: Outcome; cloudNow: number }): void {
+  outcome.touched.add(device.row.id);
+  device.row = { ...device.row, unlisted_at: cloudNow };
+  room.table.putDevice(device.row);
+  outcome.definitions.push({ kind: 'removed', name: device.row.id });
+  room.log.info('device.unlisted', { device: device.row.id, keptDays: UNLISTED_MS / 86_400_000 });
+  announce(room, outcome, { added_devices: null, removed_devices: [{ id: device.row.id }] });
+}
+
+function forget(room: TwinRoom, device: Device, outcome: Outcome): void {
+  const { id } = device.row;
+  outcome.touched.add(id);
+  if (device.profile !== undefined) room.meta.delete(profileKey(device.profile.namespace, id));
+  room.table.deleteDevice(id);
+  room.registry.remove(id);
+  outcome.definitions.push({ kind: 'removed', name: id });
+}
+
+function announce(room: TwinRoom, outcome: Outcome, lists: { added_devices: unknown; removed_devices: unknown }): void {
+  outcome.publish.push({
+    topic: nodeTopic.membershipUpdated(room.node),
+    payload: JSON.stringify({ event_id: randomUUID(), timestamp: room.clock.now(), ...lists }),
+  });
+}
+
+/** Stored attributes that a membership message lacks are deleted; an `updated` message only names what changes. */
+export function mergeAttributes(
+  room: TwinRoom,
+  device: Device,
+  given: ReadonlyMap<string, MsgAttr | null>,
+  prune: boolean,
+): Map<string, MsgAttr | null> {
+  const changed = new Map<string, MsgAttr | null>();
+  const { id } = device.row;
+  const drop = (name: string): void => {
+    device.attributes.delete(name);
+    room.table.deleteAttribute(id, name);
+    changed.set(name, null);
+  };
+  for (const [name, attribute] of given) {
+    const before = device.attributes.get(name);
+    if (attribute === null) {
+      if (before?.optional === 1) drop(name);
+      continue;
+    }
+    const row = {
+      deviceid: id,
+      name,
+      value: attribute.value,
+      optional: (attribute.optional ?? before?.optional !== 0) ? 1 : 0,
+      attr_type: attribute.metadata?.type ?? before?.attr_type ?? 'string',
+    };
+    if (before !== undefined && before.value === row.value && before.attr_type === row.attr_type && before.optional === row.optional)
+      continue;
+    device.attributes.set(name, row);
+    room.table.putAttribute(row);
+    changed.set(name, attributeOf(row));
+  }
+  if (prune) for (const name of [...device.attributes.keys()]) if (!given.has(name)) drop(name);
+  return changed;
+}
+
+/** `device/<id>` with an operation that holds `updated`: attributes changed by the cloud. */
+export function handleAttributes(room: TwinRoom, id: string, content: Record<string, unknown>): Outcome {
+  const outcome = emptyOutcome();
+  const device = room.registry.member(id);
+  if (device === undefined) return outcome;
+  outcome.touched.add(id);
+  const changed = mergeAttributes(room, device, readAttributes(content['attributes']), false);
+  if (changed.size > 0) outcome.publish.push(attributesUpdated(id, { eventId: eventIdOf(content), now: room.clock.now() }, changed));
+  return outcome;
+}
+
+/** `membership/get`: every member without its twins, on the topic of this node whatever node was asked. */
+export function handleMembershipGet(room: TwinRoom, payload: Buffer): Outcome {
+  const outcome = emptyOutcome();
+  const now = room.clock.now();
+  const topic = nodeTopic.membershipGetResult(room.node);
+  const read = readRequest(payload, 'get membership info');
+  if (!read.ok) outcome.publish.push(errorResult(topic, { eventId: read.eventId, now }, read.fault));
+  else {
+    const devices = room.registry.members().map(describe);
+    outcome.publish.push({ topic, payload: JSON.stringify({ event_id: read.eventId, timestamp: now, devices }) });
+  }
+  return outcome;
+}
+
+function describe({ row, attributes }: Device): Record<string, unknown> {
+  return {
+    id: row.id,
+    name: row.name,
+    ...(row.description === null ? {} : { description: row.description }),
+    ...(row.state === null ? {} : { state: row.state }),
+    ...(row.last_online === null ? {} : { last_online: row.last_online }),
+    ...(attributes.size === 0
+      ? {}
+      : { attributes: Object.fromEntries([...attributes].map(([name, attribute]) => [name, attributeOf(attribute)])) }),
+  };
+}
+
+function attributeOf(row: { value: string; optional: number; attr_type: string }): MsgAttr {
+  return { value: row.value, optional: row.optional === 1, metadata: { type: row.attr_type } };
+}
+
+function entriesOf(room: TwinRoom, list: unknown): Entry[] {
+  return listOf(list).flatMap((raw) => {
+    const id = raw['id'];
+    if (typeof id !== 'string' || id === '' || /[/+#\0]/.test(id)) {
+      room.log.warn('membership.entry.refused', { reason: 'id is missing or holds one of / + #', id });
+      return [];
+    }
+    const twins =
+      raw['twin'] === undefined || raw['twin'] === null ? new Map<string, MsgTwin | null>() : readTwins(raw['twin'], { strict: false });
+    if (typeof twins === 'string') {
+      room.log.warn('membership.entry.refused', { device: id, reason: twins });
+      return [];
+    }
+    return [{ id, raw, attributes: readAttributes(raw['attributes']), twins, extension: readExtension(raw['hivelet']) }];
+  });
+}
+
+function readExtension(input: unknown): Entry['extension'] {
+  if (!isRecord(input)) return undefined;
+  const text = (key: string): string => (typeof input[key] === 'string' ? input[key] : '');
+  return {
+    uid: text('uid'),
+    cluster: text('cluster_uid'),
+    hash: text('hash'),
+    profile: isProfile(input['profile']) ? input['profile'] : undefined,
+  };
+}
+
+function listOf(input: unknown): Record<string, unknown>[] {
+  return Array.isArray(input) ? input.filter(isRecord) : [];
+}
+
+function texts(input: unknown): string[] {
+  return Array.isArray(input) ? input.filter((item): item is string => typeof item === 'string') : [];
+}
+
+/** What MQTT clients see of an entry: no versions, no extension of ours, tombstones as null. */
+function withoutVersions(raw: Record<string, unknown>): Record<string, unknown> {
+  const { hivelet: _ours, twin, ...rest } = raw;
+  if (!isRecord(twin)) return rest;
+  const shown = Object.entries(twin).map(([name, value]): [string, unknown] => {
+    if (!isRecord(value) || (isRecord(value['metadata']) && value['metadata']['type'] === 'deleted')) return [name, null];
+    const { expected_version: _expected, actual_version: _actual, ...plain } = value;
+    return [name, plain];
+  });
+  return { ...rest, twin: Object.fromEntries(shown) };
+}

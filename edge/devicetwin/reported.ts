@@ -1,0 +1,107 @@
+/** Owns the way UP: `twin/update` of a mapper or an app -> row -> result, document, delta, upstream. */
+import type { MsgTwin } from '#wire/device-messages.ts';
+import { deviceTopic } from '#wire/topics.ts';
+import type { Twin } from '../store/twin-table.ts';
+import type { Device } from './device-registry.ts';
+import { readRequest, readTwinUpdate } from './payloads.ts';
+import { errorResult, partOf, twinGetResult, twinResult, type Change } from './publications.ts';
+import { emptyOutcome, publishChanges, storeTwin, toleranceOf, type Outcome, type TwinRoom } from './room.ts';
+import { mergeLocal, type Merge } from './twin.ts';
+
+type Applied = Map<string, Exclude<Merge, { kind: 'refused' | 'invalid' }>>;
+
+/** Inside a transaction. Nothing of the message is applied when one of its keys is invalid. */
+export function handleTwinUpdate(room: TwinRoom, id: string, payload: Buffer): Outcome {
+  const outcome = emptyOutcome();
+  const now = room.clock.now();
+  const read = readTwinUpdate(payload, room.rules);
+  const device = room.registry.member(id);
+  const refuse = (code: 400 | 404, reason: string): Outcome => {
+    outcome.publish.push(errorResult(deviceTopic.twinResult(id), { eventId: read.eventId, now }, { code, reason }));
+    return outcome;
+  };
+  if (!read.ok) return refuse(400, read.fault.reason);
+  if (device === undefined) return refuse(404, 'update rejected due to the device is not existed');
+  const merges: Applied = new Map();
+  const tolerance = toleranceOf(device);
+  for (const [name, message] of read.body) {
+    const merge = mergeLocal(name, device.twins.get(name), message, { now, tolerance: tolerance(name) });
+    if (merge.kind === 'invalid' || merge.kind === 'refused') return refuse(400, merge.reason);
+    merges.set(name, merge);
+  }
+  device.seenAt = room.clock.monotonic();
+  apply(room, device, merges, { outcome, envelope: { eventId: read.eventId, now } });
+  return outcome;
+}
+
+function apply(
+  room: TwinRoom,
+  device: Device,
+  merges: Applied,
+  out: { outcome: Outcome; envelope: { eventId: string; now: number } },
+): void {
+  const { outcome, envelope } = out;
+  const { id } = device.row;
+  const results = new Map<string, MsgTwin | null>();
+  const changes = new Map<string, Change>();
+  const parts = new Map<string, MsgTwin | null>();
+  outcome.touched.add(id);
+  for (const [name, merge] of merges) {
+    if (merge.kind === 'untouched') continue;
+    const before = device.twins.get(name);
+    if (merge.kind === 'deleted') {
+      storeTwin(room, device, merge.twin);
+      results.set(name, null);
+      changes.set(name, { before, after: merge.twin });
+      parts.set(name, versioned(merge.twin, ['expected', 'actual'], true));
+      continue;
+    }
+    const { twin, changed, answered } = merge;
+    if (answered.length > 0 || changed.includes('meta')) results.set(name, partOf(twin, answered));
+    if (changed.length === 0) {
+      keepStamp(device, name, twin);
+      continue;
+    }
+    storeTwin(room, device, twin);
+    changes.set(name, { before, after: twin });
+    const isNew = before === undefined || before.type === 'deleted';
+    const sides = changed.filter((side) => side !== 'meta');
+    if (isNew || sides.length > 0) parts.set(name, versioned(twin, isNew ? ['expected', 'actual'] : sides, isNew));
+  }
+  outcome.publish.push(twinResult(id, envelope, results));
+  publishChanges(room, device, { outcome, envelope, changes });
+  if (parts.size > 0) outcome.upstream.push({ kind: 'twin', device: id, names: [...parts.keys()], parts });
+}
+
+/** An equal report renews the stamp in memory; the disk hears of it with the next write or within a minute. */
+function keepStamp(device: Device, name: string, twin: Twin): void {
+  if (device.twins.get(name)?.actual?.timestamp === twin.actual?.timestamp) return;
+  device.twins.set(name, twin);
+  device.stamps.add(name);
+}
+
+/** KubeEdge's upstream form: the parts just written with their versions; a full twin with both for a new or deleted key. */
+export function versioned(twin: Twin, sides: readonly ('expected' | 'actual')[], full: boolean): MsgTwin {
+  const wants = (side: 'expected' | 'actual'): boolean => full || sides.includes(side);
+  return {
+    ...partOf(twin, sides),
+    ...(wants('expected') && twin.expectedVersion !== undefined ? { expected_version: twin.expectedVersion } : {}),
+    ...(wants('actual') && twin.actualVersion !== undefined ? { actual_version: twin.actualVersion } : {}),
+  };
+}
+
+/** `twin/get`: reads memory only; it is answered in the order of the updates around it. */
+export function handleTwinGet(room: TwinRoom, id: string, payload: Buffer): Outcome {
+  const outcome = emptyOutcome();
+  const now = room.clock.now();
+  const read = readRequest(payload, 'twin info');
+  const device = room.registry.member(id);
+  const envelope = { eventId: read.eventId, now };
+  if (!read.ok) outcome.publish.push(errorResult(deviceTopic.twinGetResult(id), envelope, read.fault));
+  else if (device === undefined) {
+    outcome.publish.push(
+      errorResult(deviceTopic.twinGetResult(id), envelope, { code: 404, reason: `Device ${id} not found while getting twin` }),
+    );
+  } else outcome.publish.push(twinGetResult(id, envelope, device.twins.values(), read.body.ours));
+  return outcome;
+}

@@ -1,0 +1,255 @@
+/** Owns the edgehub module: keeps the link up, hands frames to the modules, sends what they offer. */
+import type { Bus } from '#beehive/bus.ts';
+import type { Timer } from '#beehive/clock.ts';
+import { messageOf } from '#beehive/errors.ts';
+import type { Context, Health, Module } from '#beehive/module.ts';
+import { AckWindow, type WindowEntry } from '#wire/ack-window.ts';
+import { createMessage, decodeFrame, encodeFrame, type BeehiveMessage, type NewMessage } from '#wire/message.ts';
+import { group, operation, source } from '#wire/resources.ts';
+import { initialLink, nextLink, type LinkInput, type LinkState } from './link.ts';
+import { openSocket, type CloudSocket, type Greeting, type SocketOptions } from './websocket.ts';
+
+export const MODULE = source.edgehub;
+/** Wire group -> bus group (reference/beehive-message.md section 3). */
+const busGroups: ReadonlyMap<string, string> = new Map([
+  [group.resource, 'meta'],
+  [group.func, 'meta'],
+  [group.twin, 'twin'],
+  [group.user, 'bus'],
+]);
+
+/** A peer that does not read is dropped before our memory fills. */
+const MAX_BUFFERED = 8 * 1024 * 1024;
+const FAULT_LOG_MS = 60_000;
+
+export interface EdgeHubOptions {
+  bus: Bus<BeehiveMessage>;
+  socket: SocketOptions;
+  /** Keepalive messages to KubeEdge clouds. */
+  heartbeatMs: number;
+  /** Called after each connect, before anything else is offered on the new link. */
+  onConnected?(greeting: Greeting): void;
+}
+
+export class EdgeHub implements Module {
+  readonly name = MODULE;
+  readonly #options: EdgeHubOptions;
+  #context: Context | undefined;
+  #state: LinkState = initialLink;
+  #socket: CloudSocket | undefined;
+  #greeting: Greeting = { ours: false, clusterUid: '', features: [] };
+  #window: AckWindow | undefined;
+  #timers = new Set<Timer>();
+  #loop: Promise<void> = Promise.resolve();
+  #lastFault = '';
+  #faultLoggedAt = -Infinity;
+  #badFrames = 0;
+
+  constructor(options: EdgeHubOptions) {
+    this.#options = options;
+  }
+
+  get peer(): 'offline' | 'kubeedge' | 'hivelet' {
+    if (this.#state.name !== 'online') return 'offline';
+    return this.#greeting.ours ? 'hivelet' : 'kubeedge';
+  }
+
+  get takesUploads(): boolean {
+    return this.peer === 'hivelet' && this.#greeting.features.includes('uploads');
+  }
+
+  start(context: Context): Promise<void> {
+    const { bus } = this.#options;
+    this.#context = context;
+    this.#state = initialLink;
+    this.#window = new AckWindow({
+      clock: context.clock,
+      send: (message) => this.#write(message),
+      onResend: (message) => context.log.debug('link.resend', { resource: message.route.resource }),
+    });
+    this.#window.pause();
+    bus.addModule(MODULE);
+    bus.addModuleToGroup(MODULE, 'hub');
+    this.#loop = this.#sendLoop(context);
+    this.#step({ kind: 'dial' });
+    return Promise.resolve();
+  }
+
+  async stop(): Promise<void> {
+    this.#step({ kind: 'close' });
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers.clear();
+    this.#window?.close();
+    this.#options.bus.cleanup(MODULE);
+    await this.#loop;
+  }
+
+  health(): Health {
+    const detail = this.peer === 'offline' ? `no link to the cloud: ${this.#lastFault || 'dialing'}` : `linked (${this.peer})`;
+    // Working without the cloud is what an edge is for: an absent cloud is no fault of this process.
+    return { ok: true, detail: `${detail}, ${String(this.#window?.size ?? 0)} messages wait, ${String(this.#badFrames)} bad frames` };
+  }
+
+  message(fields: NewMessage): BeehiveMessage {
+    return createMessage(this.#context?.clock.now() ?? 0, fields);
+  }
+
+  /** Sent once, if the link is up. */
+  send(fields: NewMessage): void {
+    if (this.peer !== 'offline') this.#write(this.message(fields));
+  }
+
+  /** Sent in its turn until acknowledged; forgotten when the link breaks, since a new link starts with the full state. */
+  offer(entry: WindowEntry): boolean {
+    return this.peer === 'hivelet' && this.#window !== undefined && this.#window.offer(entry);
+  }
+
+  #step(input: LinkInput): void {
+    const { state, effects } = nextLink(this.#state, input);
+    this.#state = state;
+    for (const effect of effects) {
+      switch (effect.kind) {
+        case 'dial':
+          this.#dial();
+          break;
+        case 'wait':
+          this.#after(effect.ms, () => this.#step({ kind: 'dial' }));
+          break;
+        case 'hangup':
+          this.#socket?.hangup();
+          break;
+        case 'connected':
+          this.#connected();
+          break;
+        case 'disconnected':
+          this.#disconnected();
+          break;
+      }
+    }
+  }
+
+  #dial(): void {
+    const context = this.#context;
+    if (context === undefined) return;
+    const lost = (reason: string): void => {
+      this.#fault(reason);
+      this.#step({ kind: 'lost', nowMs: context.clock.monotonic(), random: context.clock.random() });
+    };
+    try {
+      this.#socket = openSocket(
+        this.#options.socket,
+        {
+          opened: (greeting) => {
+            this.#greeting = greeting;
+            this.#step({ kind: 'opened', nowMs: context.clock.monotonic() });
+          },
+          frame: (frame) => this.#receive(frame),
+          lost,
+        },
+        context.clock,
+      );
+    } catch (error) {
+      // Without certificates everything local works; they may arrive later (defect H9).
+      lost(messageOf(error));
+    }
+  }
+
+  /** The same fault again and again is one line a minute. */
+  #fault(reason: string): void {
+    const now = this.#context?.clock.monotonic() ?? 0;
+    if (reason === this.#lastFault && now - this.#faultLoggedAt < FAULT_LOG_MS) return;
+    this.#lastFault = reason;
+    this.#faultLoggedAt = now;
+    this.#context?.log.warn('link.down', { reason, server: this.#options.socket.server });
+  }
+
+  #connected(): void {
+    this.#lastFault = '';
+    this.#faultLoggedAt = -Infinity;
+    this.#context?.log.info('link.up', { server: this.#options.socket.server, peer: this.peer, cluster: this.#greeting.clusterUid });
+    this.#window?.replaceAll([]);
+    if (!this.#greeting.ours) this.#keepalive(this.#socket);
+    this.#tell('cloud_connected');
+    this.#options.onConnected?.(this.#greeting);
+  }
+
+  #disconnected(): void {
+    this.#window?.replaceAll([]);
+    this.#window?.pause();
+    this.#tell('cloud_disconnected');
+  }
+
+  #tell(content: 'cloud_connected' | 'cloud_disconnected'): void {
+    const { bus } = this.#options;
+    for (const name of ['meta', 'twin', 'bus', 'edged']) {
+      const message = this.message({ source: 'edgehub', group: name, operation: 'connect', resource: 'node/connection', content });
+      this.#dispatch(bus.sendToGroup(name, message));
+    }
+  }
+
+  #keepalive(socket: CloudSocket | undefined): void {
+    if (this.#socket !== socket || this.peer !== 'kubeedge') return;
+    this.send({ source: MODULE, group: group.resource, operation: operation.keepalive, resource: 'node', content: 'ping' });
+    this.#after(this.#options.heartbeatMs, () => this.#keepalive(socket));
+  }
+
+  #write(message: BeehiveMessage): void {
+    if (this.#socket === undefined) return;
+    if (this.#socket.buffered > MAX_BUFFERED) {
+      this.#socket.hangup();
+      this.#fault('the cloud does not read what it is sent');
+      this.#step({ kind: 'lost', nowMs: this.#context?.clock.monotonic() ?? 0, random: this.#context?.clock.random() ?? 0 });
+      return;
+    }
+    this.#socket.send(encodeFrame(message));
+  }
+
+  #receive(frame: string | Buffer): void {
+    let message: BeehiveMessage;
+    try {
+      message = decodeFrame(frame);
+    } catch (error) {
+      this.#badFrames++;
+      if (this.#badFrames === 1 || this.#badFrames % 1000 === 0) {
+        this.#context?.log.warn('link.frame.bad', { reason: messageOf(error), count: this.#badFrames });
+      }
+      return;
+    }
+    const isAnswer = message.header.parent_msg_id !== undefined;
+    if (isAnswer && this.#window?.settle(message) === true) return;
+    const to = busGroups.get(message.route.group);
+    if (to === undefined) {
+      this.#context?.log.debug('link.message.dropped', { group: message.route.group, resource: message.route.resource });
+      return;
+    }
+    if (isAnswer) {
+      this.#options.bus.sendResponse(message);
+      return;
+    }
+    this.#dispatch(this.#options.bus.sendToGroup(to, message));
+  }
+
+  #dispatch(sent: Promise<void>): void {
+    sent.catch((error: unknown) => this.#context?.log.debug('link.message.dropped', { reason: messageOf(error) }));
+  }
+
+  /** Other modules reach the cloud through this inbox: `bus.send(MODULE, ...)`, `bus.sendSync(MODULE, ...)`. */
+  async #sendLoop(context: Context): Promise<void> {
+    for (;;) {
+      try {
+        const message = await this.#options.bus.receive(MODULE, context.signal);
+        if (this.peer !== 'offline') this.#write(message);
+      } catch {
+        return;
+      }
+    }
+  }
+
+  #after(ms: number, action: () => void): void {
+    const timer = this.#context?.clock.timer(ms, () => {
+      this.#timers.delete(timer as Timer);
+      action();
+    });
+    if (timer !== undefined) this.#timers.add(timer);
+  }
+}

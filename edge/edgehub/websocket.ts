@@ -1,0 +1,174 @@
+/** Owns the websocket to the cloud: TLS with the node's certificate, the handshake headers, ping/pong dead-link detection. */
+import { readFileSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
+import WebSocket from 'ws';
+import type { Clock, Timer } from '#beehive/clock.ts';
+import { HiveletError, messageOf } from '#beehive/errors.ts';
+import { MAX_FRAME_BYTES, PROTOCOL_VERSION, headers } from '#wire/handshake.ts';
+
+export interface SocketOptions {
+  /** `host:port`. */
+  server: string;
+  projectId: string;
+  node: string;
+  storeUuid: string;
+  caFile: string;
+  certFile: string;
+  keyFile: string;
+  handshakeTimeoutMs: number;
+}
+
+/** What the cloud said on the upgrade. */
+export interface Greeting {
+  /** It speaks our protocol. */
+  ours: boolean;
+  clusterUid: string;
+  features: readonly string[];
+}
+
+export interface SocketHandlers {
+  opened(greeting: Greeting): void;
+  frame(frame: string | Buffer): void;
+  /** Once, also when the attempt failed; `reason` is one sentence. */
+  lost(reason: string): void;
+}
+
+export interface CloudSocket {
+  send(text: string): void;
+  /** Bytes that wait in the socket. */
+  readonly buffered: number;
+  /** Ends the link; `lost` is not called. */
+  hangup(): void;
+}
+
+const PING_MS = 5000;
+/** A link without a frame or pong for this long is dead: noticed within 20 s whatever the TCP stack believes. */
+const SILENCE_MS = 14_000;
+
+export function openSocket(options: SocketOptions, handlers: SocketHandlers, clock: Clock): CloudSocket {
+  let over = false;
+  let watch: Timer | undefined;
+  let heardAt = clock.monotonic();
+  const socket = dial(options);
+  const heard = (): void => {
+    heardAt = clock.monotonic();
+  };
+  const end = (reason: string): void => {
+    if (over) return;
+    over = true;
+    watch?.cancel();
+    socket?.terminate();
+    handlers.lost(reason);
+  };
+  const beat = (): void => {
+    watch = clock.timer(PING_MS, () => {
+      if (clock.monotonic() - heardAt < SILENCE_MS) {
+        socket?.ping();
+        beat();
+        return;
+      }
+      // A process that was blocked has unread answers: they are read in the turn before this verdict.
+      setImmediate(() => {
+        if (over) return;
+        if (clock.monotonic() - heardAt < SILENCE_MS) beat();
+        else end(`the cloud at ${options.server} has been silent for ${String(SILENCE_MS / 1000)} s`);
+      });
+    });
+  };
+  if (socket instanceof WebSocket) {
+    let greeting: Greeting = { ours: false, clusterUid: '', features: [] };
+    socket.on('upgrade', (response) => {
+      greeting = readGreeting(response);
+      response.socket.setNoDelay(true);
+    });
+    socket.on('open', () => {
+      if (over) return;
+      heard();
+      beat();
+      handlers.opened(greeting);
+    });
+    socket.on('message', (data, isBinary) => {
+      heard();
+      if (over) return;
+      const frame = Array.isArray(data) ? Buffer.concat(data) : Buffer.isBuffer(data) ? data : Buffer.from(data);
+      handlers.frame(isBinary ? frame : frame.toString('utf8'));
+    });
+    socket.on('pong', heard);
+    socket.on('ping', heard);
+    socket.on('unexpected-response', (_request, response) =>
+      end(`the cloud at ${options.server} answered HTTP ${String(response.statusCode)}`),
+    );
+    socket.on('error', (error) => end(explain(error, options)));
+    socket.on('close', (code, reason) => end(`the cloud closed the link (${String(code)} ${reason.toString()})`));
+  }
+  return {
+    send: (text) => {
+      if (!over && socket?.readyState === WebSocket.OPEN) socket.send(text);
+    },
+    get buffered() {
+      return socket?.bufferedAmount ?? 0;
+    },
+    hangup: () => {
+      over = true;
+      watch?.cancel();
+      socket?.terminate();
+    },
+  };
+}
+
+/** Throws LINK_CLOSED with the missing file; the caller goes on without a cloud and tries again (defect H9). */
+function dial(options: SocketOptions): WebSocket {
+  const file = (path: string, key: string): Buffer => {
+    try {
+      return readFileSync(path);
+    } catch (error) {
+      throw new HiveletError('LINK_CLOSED', `cannot read ${path} (modules.edgeHub.${key}): ${messageOf(error)}`, { cause: error });
+    }
+  };
+  return new WebSocket(`wss://${options.server}/${options.projectId}/${options.node}/events`, {
+    ca: file(options.caFile, 'tlsCaFile'),
+    cert: file(options.certFile, 'tlsCertFile'),
+    key: file(options.keyFile, 'tlsPrivateKeyFile'),
+    minVersion: 'TLSv1.2',
+    handshakeTimeout: options.handshakeTimeoutMs,
+    perMessageDeflate: false,
+    maxPayload: MAX_FRAME_BYTES,
+    headers: {
+      [headers.nodeId]: options.node,
+      [headers.projectId]: options.projectId,
+      [headers.connectionUse]: 'msg',
+      [headers.protocol]: PROTOCOL_VERSION,
+      [headers.store]: options.storeUuid,
+    },
+  });
+}
+
+function readGreeting(response: IncomingMessage): Greeting {
+  const text = (name: string): string => {
+    const value = response.headers[name];
+    return typeof value === 'string' ? value : '';
+  };
+  return {
+    ours: text(headers.protocol) === PROTOCOL_VERSION,
+    clusterUid: text(headers.cluster),
+    features: text(headers.features)
+      .split(',')
+      .map((feature) => feature.trim())
+      .filter((feature) => feature !== ''),
+  };
+}
+
+function explain(error: Error, { server }: SocketOptions): string {
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  switch (code) {
+    case 'ECONNREFUSED':
+      return `nothing listens at ${server}`;
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return `the name in ${server} cannot be resolved`;
+    case 'CERT_NOT_YET_VALID':
+      return `the cloud's certificate is not valid yet: is the clock of this board right? (${error.message})`;
+    default:
+      return `the link to ${server} failed: ${error.message}`;
+  }
+}

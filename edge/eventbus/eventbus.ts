@@ -1,0 +1,212 @@
+/** Owns the eventbus module: MQTT <-> edgecore. It knows topics, not devices; one ingest serves sockets, ports and bridges. */
+import type { Bus } from '#beehive/bus.ts';
+import type { Context, Health, Module } from '#beehive/module.ts';
+import { isRecord, type BeehiveMessage } from '#wire/message.ts';
+import { nodeTopic, parseTopic, subscriptions, topicMatches, type EdgeTopic } from '#wire/topics.ts';
+import { committed, type Committer } from '../store/group-commit.ts';
+import type { SubTopicTable } from '../store/meta-table.ts';
+
+export const MODULE = 'eventbus';
+/** Topics that cloud rules may add; a rule engine that runs wild does not fill the table. */
+const MAX_RULE_TOPICS = 1000;
+
+export interface Incoming {
+  readonly topic: string;
+  readonly payload: Buffer;
+  readonly retain: boolean;
+}
+
+export interface Outgoing {
+  topic: string;
+  payload: string | Buffer;
+  retain?: boolean;
+}
+
+/** A way to MQTT clients: the embedded broker's port, or a client of an external broker. */
+export interface MqttSide {
+  publish(message: Outgoing): void;
+  wanted(topic: string): boolean;
+  /** External brokers only send what is subscribed; the embedded one shows everything. */
+  subscribe(filter: string): void;
+  unsubscribe(filter: string): void;
+}
+
+export type TwinKind = 'twin.update' | 'twin.get' | 'twin.cloud_updated' | 'state.update' | 'state.get' | 'membership.get';
+
+export interface EventBusOptions {
+  node: string;
+  bus: Bus<BeehiveMessage>;
+  committer: Committer;
+  topics: SubTopicTable;
+  /** Answers after the commit with what to send once the request was forwarded. */
+  twin: { request(kind: TwinKind, id: string, payload: Buffer): Promise<() => void> };
+  uploads: { append(topic: string, payload: Buffer): Promise<void> };
+  sides: readonly MqttSide[];
+}
+
+export class EventBus implements Module {
+  readonly name = MODULE;
+  readonly #options: EventBusOptions;
+  readonly #ruleTopics = new Set<string>();
+  #context: Context | undefined;
+  #loop: Promise<void> = Promise.resolve();
+  #echoes = 0;
+
+  constructor(options: EventBusOptions) {
+    this.#options = options;
+  }
+
+  start(context: Context): Promise<void> {
+    const { bus, topics, sides } = this.#options;
+    this.#context = context;
+    bus.addModule(MODULE);
+    bus.addModuleToGroup(MODULE, 'bus');
+    for (const topic of topics.list()) this.#ruleTopics.add(topic);
+    const filters = [...subscriptions.device, ...subscriptions.node, ...subscriptions.upload, ...this.#ruleTopics];
+    for (const side of sides) for (const filter of filters) side.subscribe(filter);
+    this.#loop = this.#receive(context);
+    return Promise.resolve();
+  }
+
+  async stop(): Promise<void> {
+    this.#options.bus.cleanup(MODULE);
+    await this.#loop;
+    this.#context = undefined;
+  }
+
+  health(): Health {
+    return { ok: true, detail: `${String(this.#ruleTopics.size)} topics of cloud rules, ${String(this.#echoes)} retained echoes ignored` };
+  }
+
+  /** What the twins publish. */
+  publish(message: Outgoing): void {
+    for (const side of this.#options.sides) side.publish(message);
+  }
+
+  wanted(topic: string): boolean {
+    return this.#options.sides.some((side) => side.wanted(topic));
+  }
+
+  /**
+   * Every publish of a client. Nothing to wait for: undefined. Else a promise that resolves after the commit, with what
+   * is to be sent after the publish was forwarded (commit, PUBACK, forward, results).
+   */
+  ingest(message: Incoming): Promise<void | (() => void)> | undefined {
+    // Not running: a request that nobody would answer is not acknowledged either.
+    const parsed = parseTopic(message.topic);
+    if (this.#context === undefined) return isOurs(parsed) ? Promise.reject(new Error('eventbus is not running')) : undefined;
+    switch (parsed.kind) {
+      case 'twin.update':
+      case 'twin.get':
+      case 'twin.cloud_updated':
+      case 'state.update':
+      case 'state.get':
+        return this.#options.twin.request(parsed.kind, parsed.device, message.payload);
+      case 'membership.get':
+        return this.#options.twin.request('membership.get', parsed.node, message.payload);
+      case 'upload':
+        return this.#options.uploads.append(message.topic, message.payload);
+      case 'ignored':
+        return undefined;
+      case 'other':
+        return this.#isRuleTopic(message.topic) ? this.#options.uploads.append(message.topic, message.payload) : undefined;
+    }
+  }
+
+  /** A message of an external broker. What it kept from before we subscribed is no new request: it is ignored and counted. */
+  async ingestExternal(message: Incoming): Promise<void> {
+    if (message.retain) {
+      this.#echoes++;
+      return;
+    }
+    const after = await this.ingest(message);
+    if (typeof after === 'function') after();
+  }
+
+  #isRuleTopic(topic: string): boolean {
+    if (this.#ruleTopics.size === 0) return false;
+    if (this.#ruleTopics.has(topic)) return true;
+    for (const filter of this.#ruleTopics) if (topicMatches(filter, topic)) return true;
+    return false;
+  }
+
+  async #receive(context: Context): Promise<void> {
+    for (;;) {
+      let message: BeehiveMessage;
+      try {
+        message = await this.#options.bus.receive(MODULE, context.signal);
+      } catch {
+        return;
+      }
+      try {
+        await this.#handle(message, context);
+      } catch (error) {
+        context.log.error('eventbus.message.failed', { resource: message.route.resource, error });
+      }
+    }
+  }
+
+  /** Group user, from the cloud's rule engine (mqtt-topics.md section 8). */
+  async #handle({ route, content }: BeehiveMessage, context: Context): Promise<void> {
+    switch (route.operation) {
+      case 'connect':
+        return;
+      case 'publish':
+        return this.#publishRaw(route.resource, typeof content === 'string' ? content : JSON.stringify(content), context);
+      case 'message': {
+        const inner = isRecord(content) ? content['message'] : undefined;
+        const topic = isRecord(inner) ? inner['topic'] : undefined;
+        if (typeof topic === 'string') return this.#publishRaw(topic, JSON.stringify(inner), context);
+        break;
+      }
+      case 'subscribe':
+        return this.#subscribe(route.resource, context);
+      case 'unsubscribe':
+        return this.#unsubscribe(route.resource);
+      case 'get_result':
+        if (route.resource !== 'auth_info') break;
+        return this.publish({ topic: nodeTopic.authInfo(this.#options.node), payload: JSON.stringify(content) });
+      default:
+    }
+    context.log.warn('eventbus.message.dropped', { operation: route.operation, resource: route.resource });
+  }
+
+  #publishRaw(topic: string, payload: string, context: Context): void {
+    if (isName(topic)) this.publish({ topic, payload });
+    else context.log.warn('eventbus.message.dropped', { reason: 'not a topic to publish on', topic: topic.slice(0, 200) });
+  }
+
+  async #subscribe(filter: string, context: Context): Promise<void> {
+    if (this.#ruleTopics.has(filter)) return;
+    if (!isFilter(filter) || this.#ruleTopics.size >= MAX_RULE_TOPICS) {
+      context.log.warn('eventbus.subscribe.refused', { topic: filter.slice(0, 200), limit: MAX_RULE_TOPICS });
+      return;
+    }
+    this.#ruleTopics.add(filter);
+    for (const side of this.#options.sides) side.subscribe(filter);
+    await committed(this.#options.committer, () => this.#options.topics.add(filter));
+  }
+
+  async #unsubscribe(filter: string): Promise<void> {
+    if (!this.#ruleTopics.delete(filter)) return;
+    for (const side of this.#options.sides) side.unsubscribe(filter);
+    await committed(this.#options.committer, () => this.#options.topics.delete(filter));
+  }
+}
+
+function isOurs({ kind }: EdgeTopic): boolean {
+  return kind !== 'other' && kind !== 'ignored';
+}
+
+function isName(topic: string): boolean {
+  return topic !== '' && topic.length <= 1024 && !/[+#\0]/.test(topic);
+}
+
+function isFilter(filter: string): boolean {
+  return (
+    filter !== '' &&
+    filter.length <= 1024 &&
+    !filter.includes('\0') &&
+    filter.split('/').every((level, index, all) => level === '+' || (level === '#' ? index === all.length - 1 : !/[+#]/.test(level)))
+  );
+}
