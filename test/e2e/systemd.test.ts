@@ -68,7 +68,7 @@ test('the units start the launcher, wait for its notice, feed a watchdog and sta
     const text = unitText(name);
     for (const line of [
       'Type=notify',
-      'NotifyAccess=main',
+      'NotifyAccess=all',
       'WatchdogSec=30',
       'Restart=always',
       'StartLimitIntervalSec=0',
