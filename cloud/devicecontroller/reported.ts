@@ -1,0 +1,242 @@
+/** Owns reported values, device state and last-seen on their way UP: from the node's messages to the status of the Device. */
+import type { Clock } from '#beehive/clock.ts';
+import type { Logger } from '#beehive/log.ts';
+import { fieldsOf, textOf } from '#device-models/fields.ts';
+import { sameValue } from '#device-models/values.ts';
+import { contentObject, createMessage, responseTo, type BeehiveMessage } from '#wire/message.ts';
+import { group, operation, parseDeviceResource, source } from '#wire/resources.ts';
+import type { KubeApi, KubeObject } from '../store/kube-api.ts';
+import { conditionsOf, ownConditions, shownState, type DeviceSituation } from './conditions.ts';
+import type { Peer } from './definitions.ts';
+import type { DeviceBook } from './device-book.ts';
+import { DeviceReport, type DeviceState } from './device-report.ts';
+import type { DeviceView } from './device-view.ts';
+import { planStatus } from './status-patch.ts';
+import { StatusWriter, type Receipt } from './status-writer.ts';
+
+/** What this side needs of a connected node. */
+export interface ReportingNode {
+  readonly node: string;
+  readonly peer: Peer;
+  /** Names the counters that order its reports: the uuid of its database, or its link. */
+  readonly store: string;
+  send(message: BeehiveMessage): void;
+}
+
+/** Why a message was not taken; the hub counts it and tells the node. */
+export type Refusal = { refused: string } | undefined;
+
+export interface ReportedOptions {
+  api: KubeApi;
+  clock: Clock;
+  log: Logger;
+  signal: AbortSignal;
+  book: DeviceBook;
+  object: (key: string) => KubeObject | undefined;
+  /** `missing`: no Node object; `lost`: not Ready. */
+  nodeState: (node: string) => DeviceSituation['node'];
+}
+
+interface Tracked {
+  report: DeviceReport;
+  /** Desired text per property that was once seen reached. */
+  settled: Map<string, string>;
+  /** Hash of the desired values, and when (monotonic) it last changed. */
+  desired: string;
+  desiredAtMs: number;
+}
+
+/** So long after a change of desired values the status follows each second. */
+const BRISK_MS = 30_000;
+const MAX_STATE_LENGTH = 64;
+
+export class Reported {
+  readonly #options: ReportedOptions;
+  readonly #writer: StatusWriter;
+  /** By uid of the Device. */
+  readonly #tracked = new Map<string, Tracked>();
+
+  constructor(options: ReportedOptions) {
+    const { api, clock, log, signal, object } = options;
+    this.#options = options;
+    this.#writer = new StatusWriter({
+      api,
+      clock,
+      log,
+      signal,
+      object,
+      plan: (key, current) => this.#plan(key, current),
+      brisk: (key) => this.#brisk(key),
+    });
+  }
+
+  /** Takes `device/<id>/twin/edge_updated`, `device/<id>/state/update`; answers the node when the API has it. */
+  receive(from: ReportingNode, message: BeehiveMessage): Refusal {
+    const resource = parseDeviceResource(message.route.resource);
+    const content = contentObject(message.content);
+    if (resource === undefined || content === undefined) return { refused: 'the message is no report of a device' };
+    const view = this.#options.book.bound(from.node, resource.id);
+    // The one place where a node's reports are held against what is bound to it.
+    if (view === undefined) return { refused: `device ${resource.id} is not bound to node ${from.node}` };
+    const uid = fieldsOf(content['hivelet'])?.['uid'];
+    if (typeof uid === 'string' && uid !== '' && uid !== view.uid) {
+      this.#answer(from, message);
+      return undefined;
+    }
+    if (resource.kind === 'edge_updated') return this.#takeTwins(from, message, { view, twin: content['twin'] });
+    if (resource.kind === 'state') return this.#takeState(from, message, { view, content });
+    return { refused: 'the message is no report of a device' };
+  }
+
+  /** Takes `devices/last-seen`: ages in ms by device id. */
+  receiveLastSeen(from: ReportingNode, message: BeehiveMessage): Refusal {
+    const ages = fieldsOf(contentObject(message.content)?.['ages']);
+    if (ages === undefined) return { refused: 'the message names no ages' };
+    for (const [id, age] of Object.entries(ages)) {
+      const view = this.#options.book.bound(from.node, id);
+      if (view === undefined || typeof age !== 'number' || !(age >= 0)) continue;
+      this.#track(view).report.lastSeenMs = this.#options.clock.now() - age;
+      this.#writer.touch(view.key);
+    }
+    this.#answer(from, message);
+    return undefined;
+  }
+
+  /** The Device, its binding or its model changed. */
+  statusChanged(key: string): void {
+    const view = this.#options.book.view(key);
+    if (view !== undefined) {
+      const tracked = this.#track(view);
+      if (tracked.desired !== view.desired) {
+        tracked.desired = view.desired;
+        tracked.desiredAtMs = this.#options.clock.monotonic();
+      }
+    }
+    this.#writer.touch(key);
+  }
+
+  nodeChanged(node: string): void {
+    for (const view of this.#options.book.boundTo(node)) this.#writer.touch(view.key);
+  }
+
+  /** The Device was deleted. */
+  forget(key: string, uid: string): void {
+    this.#tracked.delete(uid);
+    this.#writer.touch(key);
+  }
+
+  /** The edge confirmed that it has the desired values of this state of the Device. */
+  observed(view: DeviceView): void {
+    const { observed } = this.#track(view).report;
+    observed.clear();
+    for (const { name, desired } of view.profile.properties) if (desired !== undefined) observed.set(name, desired.value);
+  }
+
+  #takeTwins(from: ReportingNode, message: BeehiveMessage, body: { view: DeviceView; twin: unknown }): Refusal {
+    const { view } = body;
+    const tracked = this.#track(view);
+    const result = tracked.report.takeTwins(body.twin, { store: from.store, desired: desiredTexts(view) });
+    if ('refused' in result) return result;
+    const urgent = this.#settles(view, tracked, result.taken);
+    this.#writer.touch(view.key, { urgent, receipt: this.#receipt(from, message) });
+    return undefined;
+  }
+
+  #takeState(from: ReportingNode, message: BeehiveMessage, body: { view: DeviceView; content: Record<string, unknown> }): Refusal {
+    const device = fieldsOf(body.content['device']);
+    const state = device?.['state'];
+    if (typeof state !== 'string' || state === '' || state.length > MAX_STATE_LENGTH) return { refused: 'device.state is not a word' };
+    const reason = textOf(device?.['reason']);
+    const version = fieldsOf(body.content['hivelet'])?.['version'];
+    const { report } = this.#track(body.view);
+    const said: DeviceState = { state, ...(reason === undefined || reason === '' ? {} : { reason: reason.slice(0, 500) }) };
+    const newer = report.takeState(said, { store: from.store, version: typeof version === 'number' ? version : undefined });
+    if (newer && /^(online|ok)$/i.test(state)) report.lastSeenMs = this.#options.clock.now();
+    this.#writer.touch(body.view.key, { receipt: this.#receipt(from, message) });
+    return undefined;
+  }
+
+  /** A desired value was reached for the first time since it was set. */
+  #settles(view: DeviceView, { report, settled }: Tracked, taken: readonly string[]): boolean {
+    const names = new Set(taken);
+    let reached = false;
+    for (const { name, type, desired, tolerance } of view.profile.properties) {
+      const value = report.twins.get(name)?.value;
+      if (!names.has(name) || desired === undefined || value === undefined) continue;
+      if (!sameValue(type, desired.value, value, tolerance) || settled.get(name) === desired.value) continue;
+      settled.set(name, desired.value);
+      reached = true;
+    }
+    return reached;
+  }
+
+  #brisk(key: string): boolean {
+    const view = this.#options.book.view(key);
+    const tracked = view === undefined ? undefined : this.#tracked.get(view.uid);
+    return tracked !== undefined && this.#options.clock.monotonic() - tracked.desiredAtMs < BRISK_MS;
+  }
+
+  #plan(key: string, object: KubeObject): ReturnType<typeof planStatus> {
+    const { book, clock, nodeState } = this.#options;
+    const view = book.view(key);
+    if (view === undefined || view.uid !== object.metadata.uid) return [];
+    const report = this.#tracked.get(view.uid)?.report;
+    const situation: DeviceSituation = {
+      view,
+      rival: book.rivalOf(view),
+      node: view.node === undefined ? 'missing' : nodeState(view.node),
+      state: report?.state ?? stateInApi(object),
+      overrides: report?.overrides(desiredTexts(view)) ?? new Map<string, string>(),
+    };
+    const wanted = {
+      twins: report?.twins ?? new Map(),
+      observed: report?.observed ?? new Map<string, string>(),
+      state: shownState(situation),
+      lastSeenMs: report?.lastSeenMs,
+      conditions: conditionsOf(situation),
+      ownTypes: ownConditions,
+    };
+    return planStatus(object, wanted, clock.now());
+  }
+
+  #track(view: DeviceView): Tracked {
+    let tracked = this.#tracked.get(view.uid);
+    if (tracked === undefined) {
+      tracked = { report: new DeviceReport(), settled: new Map(), desired: view.desired, desiredAtMs: -Infinity };
+      this.#tracked.set(view.uid, tracked);
+    }
+    return tracked;
+  }
+
+  #receipt(from: ReportingNode, message: BeehiveMessage): Receipt {
+    return {
+      node: from.node,
+      done: () => this.#answer(from, message),
+      refused: (reason) => {
+        // A KubeEdge cloud says nothing on failure (cloud-edge-transport.md 8.4).
+        if (from.peer === 'hivelet') {
+          from.send(responseTo(message, this.#options.clock.now(), { operation: 'error', content: reason }));
+        }
+      },
+    };
+  }
+
+  /** KubeEdge answers reports of twins only, and under the resource `twin`. */
+  #answer(from: ReportingNode, message: BeehiveMessage): void {
+    const now = this.#options.clock.now();
+    if (parseDeviceResource(message.route.resource)?.kind === 'edge_updated') {
+      const route = { source: source.devicecontroller, group: group.twin, operation: operation.response, resource: 'twin' };
+      from.send(createMessage(now, { ...route, content: 'OK', parentId: message.header.msg_id }));
+    } else if (from.peer === 'hivelet') from.send(responseTo(message, now));
+  }
+}
+
+/** After a restart of ours the API's word stands until the node speaks. */
+function stateInApi(object: KubeObject): DeviceState | undefined {
+  const state = fieldsOf(object['status'])?.['state'];
+  return typeof state === 'string' && state !== '' && state !== 'unknown' ? { state } : undefined;
+}
+
+function desiredTexts(view: DeviceView): Map<string, string> {
+  return new Map(view.profile.properties.flatMap(({ name, desired }) => (desired === undefined ? [] : [[name, desired.value] as const])));
+}

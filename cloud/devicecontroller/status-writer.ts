@@ -1,0 +1,252 @@
+/** Owns writing Device status: one write at a time per device, paced, retried on conflict, and receipts given when the API has it. */
+import type { Clock, Timer } from '#beehive/clock.ts';
+import { messageOf } from '#beehive/errors.ts';
+import type { Logger } from '#beehive/log.ts';
+import { backoff } from '#beehive/retry.ts';
+import { devices, isKubeError, type JsonPatchOperation, type KubeApi, type KubeObject } from '../store/kube-api.ts';
+import { WritePace } from './write-pace.ts';
+
+/** What an edge waits for after a report. Exactly one of the two is called, once. */
+export interface Receipt {
+  /** The node that waits. */
+  readonly node: string;
+  /** The API has it, or something newer. */
+  done(): void;
+  refused(reason: string): void;
+}
+
+export interface StatusWriterOptions {
+  api: KubeApi;
+  clock: Clock;
+  log: Logger;
+  signal: AbortSignal;
+  /** The object as it was last seen; undefined when the Device is gone. */
+  object(key: string): KubeObject | undefined;
+  /** What is to be written now; empty = nothing. */
+  plan(key: string, object: KubeObject): JsonPatchOperation[];
+  /** Somebody waits for a desired value of this device, so its status is worth more writes. */
+  brisk(key: string): boolean;
+}
+
+interface Entry {
+  readonly key: string;
+  readonly pace: WritePace;
+  receipts: Receipt[];
+  timer?: Timer;
+  queued: boolean;
+  writing: boolean;
+  /** Touched while a write was running. */
+  again: boolean;
+  urgent: boolean;
+  /** Newer than the watch, when it is there. */
+  latest?: KubeObject;
+  /** Paths that the server does not keep (a CRD that prunes them): not written again. */
+  futile: Set<string>;
+  waits?: Generator<number, never>;
+}
+
+/** Writes running at once; the client's qps and burst bound their rate. */
+const MAX_RUNNING = 32;
+const MAX_CONFLICTS = 5;
+const RETRY_MS = { first: 500, max: 30_000 };
+/**
+ * Receipts that one node waits for, at most: its window must not fill up with chatty devices whose writes are paced. Beyond it the
+ * oldest is given early: its value is in memory, is written within ten seconds, and would be reported again on the next connect.
+ */
+const MAX_WAITING = 16;
+
+export class StatusWriter {
+  readonly #options: StatusWriterOptions;
+  readonly #entries = new Map<string, Entry>();
+  /** Due, in order; urgent ones first. */
+  readonly #queue: Entry[] = [];
+  readonly #waiting = new Map<string, Set<Receipt>>();
+  #running = 0;
+
+  constructor(options: StatusWriterOptions) {
+    this.#options = options;
+    options.signal.addEventListener('abort', () => this.#stop(), { once: true });
+  }
+
+  /** The status of this device may differ from what is wanted. */
+  touch(key: string, { urgent = false, receipt }: { urgent?: boolean; receipt?: Receipt } = {}): void {
+    if (this.#options.signal.aborted) return;
+    let entry = this.#entries.get(key);
+    if (entry === undefined) {
+      entry = { key, pace: new WritePace(), receipts: [], queued: false, writing: false, again: false, urgent: false, futile: new Set() };
+      this.#entries.set(key, entry);
+    }
+    if (receipt !== undefined) this.#hold(entry, receipt);
+    entry.urgent ||= urgent;
+    if (entry.writing) entry.again = true;
+    else this.#schedule(entry);
+  }
+
+  #schedule(entry: Entry): void {
+    const { clock } = this.#options;
+    const object = this.#newest(entry);
+    if (object === undefined) return this.#forget(entry);
+    if (this.#worthWriting(entry, object).length === 0) return this.#rest(entry);
+    // After a failure only its back-off counts.
+    if (entry.waits !== undefined && entry.timer !== undefined) return;
+    entry.timer?.cancel();
+    delete entry.timer;
+    const paceMs = entry.urgent ? 0 : entry.pace.nextMs(this.#options.brisk(entry.key)) - clock.monotonic();
+    const waitMs = entry.waits?.next().value ?? paceMs;
+    if (waitMs > 0) entry.timer = clock.timer(waitMs, () => this.#enqueue(entry));
+    else this.#enqueue(entry);
+  }
+
+  /** The API says what is wanted. */
+  #rest(entry: Entry): void {
+    entry.timer?.cancel();
+    delete entry.timer;
+    delete entry.waits;
+    entry.urgent = false;
+    for (const receipt of entry.receipts.splice(0)) this.#give(receipt);
+  }
+
+  #enqueue(entry: Entry): void {
+    delete entry.timer;
+    if (!entry.queued) {
+      entry.queued = true;
+      if (entry.urgent) this.#queue.unshift(entry);
+      else this.#queue.push(entry);
+    }
+    this.#pump();
+  }
+
+  #pump(): void {
+    while (this.#running < MAX_RUNNING && !this.#options.signal.aborted) {
+      const entry = this.#queue.shift();
+      if (entry === undefined) return;
+      this.#running += 1;
+      entry.queued = false;
+      entry.writing = true;
+      entry.again = false;
+      void this.#write(entry);
+    }
+  }
+
+  async #write(entry: Entry): Promise<void> {
+    const { clock, log, signal } = this.#options;
+    const receipts = entry.receipts.splice(0);
+    const urgent = entry.urgent;
+    entry.urgent = false;
+    try {
+      await this.#bring(entry, urgent);
+      delete entry.waits;
+      for (const receipt of receipts) this.#give(receipt);
+    } catch (error) {
+      if (!signal.aborted) {
+        entry.waits ??= backoff(RETRY_MS.first, RETRY_MS.max, () => clock.random());
+        log.warn('device.status.failed', { device: entry.key, error });
+        // A refusal will be repeated: the edge must not wait for it with a slot of its window.
+        if (isKubeError(error, 'Invalid', 'Forbidden', 'BadRequest'))
+          for (const receipt of receipts) this.#refuse(receipt, messageOf(error));
+        else entry.receipts.unshift(...receipts.filter((receipt) => this.#waiting.get(receipt.node)?.has(receipt)));
+        entry.again = true;
+      }
+    }
+    entry.writing = false;
+    this.#running -= 1;
+    if (!signal.aborted && entry.again) this.#schedule(entry);
+    this.#pump();
+  }
+
+  /** Resolves when the API says what is wanted. */
+  async #bring(entry: Entry, urgent: boolean): Promise<void> {
+    const { api, clock, log, signal } = this.#options;
+    for (let attempt = 1; ; attempt += 1) {
+      const object = this.#newest(entry);
+      if (object === undefined) return;
+      const operations = this.#worthWriting(entry, object);
+      if (operations.length === 0) return;
+      const { name, namespace } = object.metadata;
+      if (attempt === 1) entry.pace.wrote(clock.monotonic(), urgent || this.#options.brisk(entry.key));
+      try {
+        // What the edge said it would say again: an embedded server need not sync the disk for it.
+        entry.latest = await api.patch(devices, { namespace, name }, { type: 'json', operations, persist: 'later', signal });
+        if (entry.latest.metadata.resourceVersion === object.metadata.resourceVersion) {
+          for (const { op, path } of operations) if (op !== 'test') entry.futile.add(path);
+        }
+        log.debug('device.status.written', { device: entry.key, version: entry.latest.metadata.resourceVersion, attempt });
+        return;
+      } catch (error) {
+        if (isKubeError(error, 'NotFound')) return;
+        // Somebody wrote in between (409), or a test of the patch failed (422): look again.
+        if (!isKubeError(error, 'Conflict', 'Invalid') || attempt >= MAX_CONFLICTS) throw error;
+        const fresh = await this.#read({ namespace, name }, signal);
+        if (fresh === undefined) return;
+        entry.latest = fresh;
+      }
+    }
+  }
+
+  async #read(name: { namespace: string | undefined; name: string }, signal: AbortSignal): Promise<KubeObject | undefined> {
+    try {
+      return await this.#options.api.get(devices, name, { signal });
+    } catch (error) {
+      if (isKubeError(error, 'NotFound')) return undefined;
+      throw error;
+    }
+  }
+
+  #worthWriting(entry: Entry, object: KubeObject): JsonPatchOperation[] {
+    const operations = this.#options.plan(entry.key, object);
+    const useful = operations.some(({ op, path }) => op !== 'test' && (path.startsWith('/status/twins') || !entry.futile.has(path)));
+    return useful ? operations : [];
+  }
+
+  /** The watch may be behind our own writes, and those may be behind others' that the watch has seen. */
+  #newest(entry: Entry): KubeObject | undefined {
+    const seen = this.#options.object(entry.key);
+    const { latest } = entry;
+    if (seen === undefined || latest === undefined || latest.metadata.uid !== seen.metadata.uid) {
+      delete entry.latest;
+      return seen;
+    }
+    if (Number(seen.metadata.resourceVersion) >= Number(latest.metadata.resourceVersion)) {
+      delete entry.latest;
+      return seen;
+    }
+    return latest;
+  }
+
+  #forget(entry: Entry): void {
+    this.#rest(entry);
+    this.#entries.delete(entry.key);
+  }
+
+  #hold(entry: Entry, receipt: Receipt): void {
+    const waiting = this.#waiting.get(receipt.node) ?? new Set<Receipt>();
+    this.#waiting.set(receipt.node, waiting);
+    waiting.add(receipt);
+    entry.receipts.push(receipt);
+    const [oldest] = waiting;
+    if (waiting.size > MAX_WAITING && oldest !== undefined) this.#give(oldest);
+  }
+
+  #give(receipt: Receipt): void {
+    if (this.#release(receipt)) receipt.done();
+  }
+
+  #refuse(receipt: Receipt, reason: string): void {
+    if (this.#release(receipt)) receipt.refused(reason);
+  }
+
+  /** False when it was given before. */
+  #release(receipt: Receipt): boolean {
+    const waiting = this.#waiting.get(receipt.node);
+    const held = waiting?.delete(receipt) ?? false;
+    if (waiting?.size === 0) this.#waiting.delete(receipt.node);
+    return held;
+  }
+
+  #stop(): void {
+    for (const entry of this.#entries.values()) entry.timer?.cancel();
+    this.#entries.clear();
+    this.#queue.length = 0;
+    this.#waiting.clear();
+  }
+}
