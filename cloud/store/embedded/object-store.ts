@@ -87,8 +87,8 @@ export class ObjectStore {
     return { revision: this.#published, objects, commits: this.#commits, events: this.window.length };
   }
 
-  /** Resolves when nothing is shown that is not committed: reads wait for it. */
-  settled(): Promise<void> | undefined {
+  /** Settles (never rejects) with the group of writes that is not committed yet. Reads wait until there is none. */
+  get pending(): Promise<void> | undefined {
     return this.#batch?.done.catch(() => undefined);
   }
 
@@ -167,7 +167,7 @@ export class ObjectStore {
 
   /** Commits what waits; the storage itself stays open. */
   async close(): Promise<void> {
-    await this.settled();
+    while (this.pending !== undefined) await this.pending;
     this.#flushTimer?.cancel();
     this.#flush();
   }

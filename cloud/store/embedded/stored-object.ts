@@ -15,15 +15,15 @@ export interface StoredObject {
   readonly text: string;
 }
 
-/** Changes `object`: sets its revision. The caller gives it away. */
-export function storeObject(object: KubeObject, revision: number): StoredObject {
+/** Changes `object`: sets its revision (a dry run has none). The caller gives it away. */
+export function storeObject(object: KubeObject, revision: number | undefined): StoredObject {
   const { apiVersion, kind, metadata, ...rest } = object;
-  metadata.resourceVersion = String(revision);
+  if (revision !== undefined) metadata.resourceVersion = String(revision);
   return {
     namespace: metadata.namespace ?? '',
     name: metadata.name,
     uid: metadata.uid ?? '',
-    revision,
+    revision: revision ?? 0,
     labels: metadata.labels,
     text: JSON.stringify({ apiVersion, kind, metadata, ...rest }),
   };

@@ -1,0 +1,43 @@
+/** Owns what the server does by itself: the first namespaces, and forgetting old events. */
+import { randomUUID } from 'node:crypto';
+import type { KubeObject } from '../kube-api.ts';
+import type { Engine } from './engine.ts';
+import { timeText } from './engine.ts';
+import { dig } from './json-value.ts';
+import { prepareNamespace } from './kinds/rules.ts';
+import { parseObject } from './stored-object.ts';
+
+const FIRST_NAMESPACES = ['kube-system', 'default', 'kube-public', 'kube-node-lease'];
+const EVENT_LIFE_MS = 60 * 60_000;
+
+/** Creates what is missing and returns the uid of kube-system, which identifies the cluster. */
+export async function ensureNamespaces({ store, clock }: Engine): Promise<string> {
+  const writes = FIRST_NAMESPACES.filter((name) => store.get('namespaces', '', name) === undefined).map((name) => {
+    const metadata = { name, uid: randomUUID(), creationTimestamp: timeText(clock.now()) };
+    const object: KubeObject = { apiVersion: 'v1', kind: 'Namespace', metadata };
+    prepareNamespace(object, undefined);
+    return store.write({ resource: 'namespaces', object }).done;
+  });
+  await Promise.all(writes);
+  return store.get('namespaces', '', 'kube-system')?.uid ?? '';
+}
+
+/** Events older than an hour go. Resolves after the commit. */
+export async function expireEvents({ store, clock }: Engine): Promise<void> {
+  const oldest = clock.now() - EVENT_LIFE_MS;
+  const writes = store.list('events').flatMap((stored) => {
+    const object = parseObject(stored, 'v1');
+    return lastSeenMs(object) < oldest ? [store.write({ resource: 'events', object, remove: true }).done] : [];
+  });
+  await Promise.all(writes);
+}
+
+function lastSeenMs(object: KubeObject): number {
+  const times = [
+    dig(object, 'series', 'lastObservedTime'),
+    dig(object, 'lastTimestamp'),
+    dig(object, 'eventTime'),
+    object.metadata.creationTimestamp,
+  ];
+  return Math.max(0, ...times.map((time) => (typeof time === 'string' ? Date.parse(time) || 0 : 0)));
+}

@@ -1,0 +1,60 @@
+/** Owns what the server knows of one served kind, built in or from a CustomResourceDefinition. */
+import type { KubeObject, StatusCause } from '../../kube-api.ts';
+import type { Persistence } from '../object-store.ts';
+import type { Schema } from '../schema/schema.ts';
+
+export interface Column {
+  name: string;
+  /** OpenAPI type of the cell: string, integer, date, … */
+  type: string;
+  format: string;
+  description: string;
+  /** 0 always shown, 1 with `-o wide`. */
+  priority: number;
+  /** `nowMs` is unix ms, for ages. */
+  cell: (object: KubeObject, nowMs: number) => unknown;
+}
+
+export interface ScalePaths {
+  specReplicasPath: string;
+  statusReplicasPath: string;
+  labelSelectorPath?: string;
+}
+
+export interface Kind {
+  group: string;
+  version: string;
+  plural: string;
+  /** '' for built-in kinds, as real discovery has it. */
+  singular: string;
+  kind: string;
+  listKind: string;
+  namespaced: boolean;
+  shortNames: readonly string[];
+  categories: readonly string[];
+  /** The name of its objects in the store, the same for all versions: `plural.group`. */
+  resource: string;
+  /** From a CustomResourceDefinition; these are stricter (kind needed, no unconditional PUT) and have no strategic patch. */
+  custom: boolean;
+  hasStatus: boolean;
+  scale?: ScalePaths;
+  /** Keeps `metadata.generation`. */
+  counts: boolean;
+  schema: Schema;
+  columns: readonly Column[];
+  /** Field selectors beyond metadata.name and metadata.namespace. */
+  fields: ReadonlyMap<string, (object: KubeObject) => string>;
+  persistence: Persistence;
+  /** PUT of an object that does not exist creates it (leases). */
+  createOnUpdate: boolean;
+  nameRule: 'subdomain' | 'label';
+  /** Fills defaults, before validation. */
+  prepare?: (object: KubeObject, previous: KubeObject | undefined) => void;
+  check?: (object: KubeObject, previous: KubeObject | undefined) => StatusCause[];
+}
+
+export function groupVersionOf({ group, version }: Pick<Kind, 'group' | 'version'>): string {
+  return group === '' ? version : `${group}/${version}`;
+}
+
+export const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'] as const;

@@ -1,0 +1,101 @@
+/** Owns defaults and checks of the built-in kinds that are worth having here. */
+import type { KubeObject, StatusCause } from '../../kube-api.ts';
+import { dig, isRecord, own, setOwn } from '../json-value.ts';
+import type { JsonRecord } from '../json-value.ts';
+import { deepEqual } from '../json-value.ts';
+import { forbiddenField, invalidValue } from '../status.ts';
+
+const MOST_BYTES = 1024 * 1024;
+const CONFIG_KEY = /^[-._a-zA-Z0-9]+$/;
+const QUANTITY = /^[+-]?(\d+|\d+\.\d*|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?$/;
+
+export function prepareNamespace(object: KubeObject, previous: KubeObject | undefined): void {
+  const status = ensureRecord(object, 'status');
+  if (previous === undefined || own(status, 'phase') === undefined) status['phase'] = 'Active';
+  object.metadata.labels = { ...object.metadata.labels, 'kubernetes.io/metadata.name': object.metadata.name };
+}
+
+export function prepareNode(object: KubeObject): void {
+  ensureRecord(object, 'spec');
+  const status = ensureRecord(object, 'status');
+  if (status['capacity'] !== undefined && status['allocatable'] === undefined) status['allocatable'] = status['capacity'];
+}
+
+export function checkNode(object: KubeObject): StatusCause[] {
+  const causes: StatusCause[] = [];
+  for (const part of ['capacity', 'allocatable']) {
+    const amounts = dig(object, 'status', part);
+    if (!isRecord(amounts)) continue;
+    for (const [name, amount] of Object.entries(amounts)) {
+      if (QUANTITY.test(String(amount))) continue;
+      causes.push(invalidValue(`status.${part}[${name}]`, amount, 'must be a quantity such as 500m, 2 or 1Gi'));
+    }
+  }
+  return causes;
+}
+
+export function checkConfigMap(object: KubeObject, previous: KubeObject | undefined): StatusCause[] {
+  return [...checkKeys(object, ['data', 'binaryData']), ...checkImmutable(object, previous)];
+}
+
+export function prepareSecret(object: KubeObject): void {
+  const texts = object['stringData'];
+  if (isRecord(texts)) {
+    const data = ensureRecord(object, 'data');
+    for (const [key, text] of Object.entries(texts)) setOwn(data, key, Buffer.from(text as string).toString('base64'));
+  }
+  delete object['stringData'];
+  object['type'] ??= 'Opaque';
+}
+
+export function checkSecret(object: KubeObject, previous: KubeObject | undefined): StatusCause[] {
+  const causes = [...checkKeys(object, ['data']), ...checkImmutable(object, previous)];
+  if (previous !== undefined && previous['type'] !== object['type'])
+    causes.push(invalidValue('type', object['type'], 'field is immutable'));
+  return causes;
+}
+
+export function checkEvent(object: KubeObject): StatusCause[] {
+  const namespace = dig(object, 'involvedObject', 'namespace') ?? '';
+  // Events of cluster-scoped objects live in default.
+  const home = namespace === '' ? 'default' : namespace;
+  if (home === object.metadata.namespace || (namespace === '' && object.metadata.namespace === 'kube-system')) return [];
+  return [invalidValue('involvedObject.namespace', namespace, 'does not match event.namespace')];
+}
+
+function checkKeys(object: KubeObject, parts: readonly string[]): StatusCause[] {
+  const causes: StatusCause[] = [];
+  let bytes = 0;
+  for (const part of parts) {
+    const entries = object[part];
+    if (!isRecord(entries)) continue;
+    for (const [key, value] of Object.entries(entries)) {
+      if (!CONFIG_KEY.test(key)) causes.push(invalidValue(`${part}[${key}]`, key, BAD_KEY));
+      bytes += Buffer.byteLength(key) + (typeof value === 'string' ? Buffer.byteLength(value) : 0);
+    }
+  }
+  if (bytes > MOST_BYTES)
+    causes.push({ reason: 'FieldValueTooLong', message: `Too long: must have at most ${MOST_BYTES} bytes`, field: '[]' });
+  return causes;
+}
+
+const BAD_KEY =
+  "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', " +
+  "regex used for validation is '[-._a-zA-Z0-9]+')";
+
+function checkImmutable(object: KubeObject, previous: KubeObject | undefined): StatusCause[] {
+  if (previous === undefined || previous['immutable'] !== true) return [];
+  const why = 'field is immutable when `immutable` is set';
+  const changed = ['data', 'binaryData'].filter((part) => !deepEqual(previous[part] ?? {}, object[part] ?? {}));
+  const causes = changed.map((part) => forbiddenField(part, why));
+  if (object['immutable'] !== true) causes.push(forbiddenField('immutable', why));
+  return causes;
+}
+
+function ensureRecord(object: KubeObject, key: string): JsonRecord {
+  const current = own(object, key);
+  if (isRecord(current)) return current;
+  const made: JsonRecord = {};
+  object[key] = made;
+  return made;
+}

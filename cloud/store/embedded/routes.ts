@@ -1,0 +1,217 @@
+/** Owns the paths: which of them name resources, which answer questions about the server, and which do not exist. */
+import { type KubeError } from '../kube-api.ts';
+import { isOpen, mayDoEverything } from './access.ts';
+import type { ApiAnswer, ApiRequest, PlainAnswer } from './api-request.ts';
+import { jsonAnswer, textAnswer } from './api-request.ts';
+import { aggregated, apiGroup, apiGroupList, apiResourceList, apiVersions } from './discovery.ts';
+import type { Engine, ItemTarget, Target } from './engine.ts';
+import { aggregatedVersion } from './negotiation.ts';
+import type { OpenApi } from './openapi.ts';
+import { badRequest, forbidden, methodNotAllowed, noSuchResource, refuse } from './status.ts';
+import { deleteCollection, deleteObject } from './verbs/delete.ts';
+import { patchObject } from './verbs/patch.ts';
+import { getObject, listObjects } from './verbs/read.ts';
+import { watchObjects } from './verbs/watch.ts';
+import { createObject, updateObject } from './verbs/write.ts';
+
+export interface Routes {
+  engine: Engine;
+  openApi: OpenApi;
+  /** `host:port` for clients inside the cluster. */
+  address: string;
+  version: Record<string, string>;
+  /** Undefined = ready; else one sentence. */
+  notReady: () => string | undefined;
+}
+
+const AGGREGATED_TYPE = 'application/json;g=apidiscovery.k8s.io;v=VERSION;as=APIGroupDiscoveryList';
+const NOT_FOUND_TEXT = '404 page not found\n';
+
+/** Throws `KubeError`. */
+export async function answer(routes: Routes, request: ApiRequest): Promise<ApiAnswer> {
+  const { segments, user } = request;
+  if (isOpen(segments)) return openAnswer(routes, segments);
+  if (!mayDoEverything(user)) throw refuseUser(routes, request);
+  const [root = '', ...rest] = segments;
+  if (root === 'api') return coreAnswer(routes, request, rest);
+  if (root === 'apis') return groupAnswer(routes, request, rest);
+  if (root === 'openapi') return openApiAnswer(routes, request, rest);
+  return jsonAnswer(404, { paths: ['/api', '/apis', '/healthz', '/livez', '/openapi/v3', '/readyz', '/version'] });
+}
+
+function openAnswer({ version, notReady }: Routes, segments: readonly string[]): PlainAnswer {
+  if (segments[0] === 'version') return segments.length === 1 ? jsonAnswer(200, version) : textAnswer(404, NOT_FOUND_TEXT);
+  const fault = segments[0] === 'livez' ? undefined : notReady();
+  return fault === undefined ? textAnswer(200, 'ok') : textAnswer(503, fault);
+}
+
+function coreAnswer(routes: Routes, request: ApiRequest, rest: string[]): ApiAnswer | Promise<ApiAnswer> {
+  const [version, ...path] = rest;
+  if (version === undefined) return discovery(routes, request, () => apiVersions(routes.address));
+  if (routes.engine.registry.version('', version) === undefined) throw noSuchResource();
+  if (path.length === 0) return jsonAnswer(200, apiResourceList(routes.engine.registry, '', version));
+  return resourceAnswer(routes, request, { group: '', version, path });
+}
+
+function groupAnswer(routes: Routes, request: ApiRequest, rest: string[]): ApiAnswer | Promise<ApiAnswer> {
+  const { registry } = routes.engine;
+  const [group, version, ...path] = rest;
+  if (group === undefined) return discovery(routes, request, () => apiGroupList(registry));
+  if (version === undefined) return documentOr404(apiGroup(registry, group));
+  if (path.length === 0) return documentOr404(group === '' ? undefined : apiResourceList(registry, group, version));
+  return resourceAnswer(routes, request, { group, version, path });
+}
+
+function documentOr404(document: Record<string, unknown> | undefined): PlainAnswer {
+  return document === undefined ? textAnswer(404, NOT_FOUND_TEXT) : jsonAnswer(200, document);
+}
+
+/** The aggregated form where it is asked for: its media type must be named exactly, or kubectl reads it as the plain one. */
+function discovery({ engine }: Routes, request: ApiRequest, plain: () => unknown): PlainAnswer {
+  const version = aggregatedVersion(request.accept);
+  if (version === undefined) return jsonAnswer(200, plain());
+  const document = aggregated(engine.registry, { core: request.segments[0] === 'api', version });
+  return { ...jsonAnswer(200, document), contentType: AGGREGATED_TYPE.replace('VERSION', version) };
+}
+
+function openApiAnswer({ openApi }: Routes, { query }: ApiRequest, rest: string[]): PlainAnswer {
+  const [form, kind, group, version] = rest;
+  if (form !== 'v3') return textAnswer(404, NOT_FOUND_TEXT);
+  if (kind === undefined) return jsonAnswer(200, openApi.index());
+  const document = kind === 'api' && group !== undefined ? openApi.document('', group) : openApi.document(group ?? '', version ?? '');
+  if (document === undefined || (kind !== 'api' && kind !== 'apis')) return textAnswer(404, NOT_FOUND_TEXT);
+  const headers: Record<string, string> = { ETag: `"${document.hash}"` };
+  if (query.get('hash') === document.hash) {
+    headers['Cache-Control'] = 'public, immutable';
+    headers['Expires'] = 'Thu, 31 Dec 2099 23:59:59 GMT';
+  }
+  return { ...jsonAnswer(200, document.text), headers };
+}
+
+interface ResourcePath {
+  group: string;
+  version: string;
+  path: string[];
+}
+
+function resourceAnswer(routes: Routes, request: ApiRequest, where: ResourcePath): ApiAnswer | Promise<ApiAnswer> {
+  const { engine } = routes;
+  const legacyWatch = where.path[0] === 'watch';
+  const target = targetOf(engine, legacyWatch ? { ...where, path: where.path.slice(1) } : where);
+  // Absent built-in resources answer with a Status; of a group made by a definition the whole path is unknown.
+  if (target === undefined) {
+    if (where.group === '' || engine.registry.version(where.group, where.version)?.some((kind) => !kind.custom) === true)
+      throw noSuchResource();
+    return textAnswer(404, NOT_FOUND_TEXT);
+  }
+  if (legacyWatch) return watchObjects(engine, target, legacyQuery(target, request));
+  return target.name === undefined
+    ? collectionAnswer(engine, target, request)
+    : itemAnswer(engine, { ...target, name: target.name }, request);
+}
+
+function legacyQuery(target: Target, request: ApiRequest): ApiRequest {
+  if (target.name === undefined) return request;
+  const query = new URLSearchParams(request.query);
+  query.set('fieldSelector', `metadata.name=${target.name}`);
+  return { ...request, query };
+}
+
+/** Undefined where nothing is served. */
+function targetOf({ registry }: Engine, { group, version, path }: ResourcePath): Target | undefined {
+  let namespace: string | undefined;
+  let rest = path;
+  // `namespaces/x` and `namespaces/x/status` are the namespace itself.
+  if (rest[0] === 'namespaces' && rest.length >= 3 && rest[2] !== 'status' && rest[2] !== 'finalize') [, namespace, ...rest] = rest;
+  const [plural = '', name, subresource, ...more] = rest;
+  const kind = registry.find(group, version, plural);
+  if (kind === undefined || more.length > 0) return undefined;
+  if (kind.namespaced !== (namespace !== undefined) && (name !== undefined || !kind.namespaced)) return undefined;
+  return { kind, namespace, name, subresource };
+}
+
+function collectionAnswer(engine: Engine, target: Target, request: ApiRequest): ApiAnswer | Promise<ApiAnswer> {
+  switch (request.method) {
+    case 'GET':
+      return isWatch(request.query) ? watchObjects(engine, target, request) : listObjects(engine, target, request);
+    case 'POST':
+      if (target.kind.namespaced && target.namespace === undefined) throw methodNotAllowed();
+      return createObject(engine, target, request);
+    case 'DELETE':
+      if (target.kind.namespaced && target.namespace === undefined) throw methodNotAllowed();
+      return deleteCollection(engine, target, request);
+    default:
+      throw methodNotAllowed();
+  }
+}
+
+function isWatch(query: URLSearchParams): boolean {
+  return ['true', '1'].includes(query.get('watch') ?? '');
+}
+
+function itemAnswer(engine: Engine, target: ItemTarget, request: ApiRequest): Promise<ApiAnswer> {
+  const { kind, name, subresource } = target;
+  if (subresource !== undefined && !(subresource === 'status' && kind.hasStatus)) {
+    // A custom kind without the subresource answers as if the object were missing.
+    if (kind.custom && subresource === 'status') throw refuseMissingStatus(target);
+    throw noSuchResource();
+  }
+  if (name === '') throw badRequest('the name of the object is missing in the path');
+  switch (request.method) {
+    case 'GET':
+      return getObject(engine, target, request);
+    case 'PUT':
+      return updateObject(engine, target, request);
+    case 'PATCH':
+      return patchObject(engine, target, request);
+    case 'DELETE':
+      if (subresource !== undefined) throw methodNotAllowed();
+      return deleteObject(engine, target, request);
+    default:
+      throw methodNotAllowed();
+  }
+}
+
+function refuseMissingStatus({ kind, name }: ItemTarget): KubeError {
+  const details = { name, group: kind.group, kind: kind.plural };
+  return refuse(404, 'NotFound', { message: `${kind.resource} "${name}" not found`, details });
+}
+
+/** 403 in the words of Kubernetes: who may not do what, where. */
+function refuseUser({ engine }: Routes, request: ApiRequest): KubeError {
+  const { segments, user, method } = request;
+  const [root = '', ...rest] = segments;
+  const [group, version, ...path] = root === 'api' ? ['', ...rest] : rest;
+  const target = version === undefined || path.length === 0 ? undefined : targetOf(engine, { group: group ?? '', version, path });
+  if (target === undefined) {
+    const verb = method.toLowerCase();
+    const shown = `/${segments.join('/')}`;
+    return refuse(403, 'Forbidden', { message: `forbidden: User "${user.name}" cannot ${verb} path "${shown}"`, details: {} });
+  }
+  const { kind, name, namespace } = target;
+  const verb = verbOf(request, name);
+  return forbidden({
+    group: kind.group,
+    plural: kind.plural,
+    user: user.name,
+    verb,
+    ...(name === undefined ? {} : { name }),
+    ...(namespace === undefined ? {} : { namespace }),
+  });
+}
+
+function verbOf({ method, query }: ApiRequest, name: string | undefined): string {
+  const item = name !== undefined;
+  switch (method) {
+    case 'POST':
+      return 'create';
+    case 'PUT':
+      return 'update';
+    case 'PATCH':
+      return 'patch';
+    case 'DELETE':
+      return item ? 'delete' : 'deletecollection';
+    default:
+      return item ? 'get' : isWatch(query) ? 'watch' : 'list';
+  }
+}

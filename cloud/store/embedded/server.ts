@@ -1,0 +1,321 @@
+/** Owns the embedded Kubernetes API server: the HTTPS front, start and stop. */
+import { createServer } from 'node:https';
+import type { Server } from 'node:https';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { join } from 'node:path';
+import type { Clock, Timer } from '#beehive/clock.ts';
+import { HiveletError, messageOf } from '#beehive/errors.ts';
+import type { Logger } from '#beehive/log.ts';
+import { KubeError, PERSIST_HEADER } from '../kube-api.ts';
+import { Access } from './access.ts';
+import type { TokenUser } from './access.ts';
+import type { ApiAnswer, ApiRequest } from './api-request.ts';
+import { ensureNamespaces, expireEvents } from './housekeeping.ts';
+import { KindRegistry } from './kinds/registry.ts';
+import { ObjectStore } from './object-store.ts';
+import { OpenApi } from './openapi.ts';
+import { answer } from './routes.ts';
+import type { Routes } from './routes.ts';
+import { badRequest, internal, tooLarge, unauthorized } from './status.ts';
+import { ObjectStorage } from './storage.ts';
+import { parseObject } from './stored-object.ts';
+import type { WindowBounds } from './watch-window.ts';
+
+export interface ApiServerOptions {
+  /** Folder of the database `kubernetes.db`. */
+  dataDir: string;
+  /** Port 0 takes a free one. */
+  listen: { host: string; port: number };
+  /** PEM texts; `ca`, when given, is what client certificates are checked with. */
+  tls: { cert: string; key: string; ca?: string };
+  tokens: readonly TokenUser[];
+  clock: Clock;
+  log: Logger;
+  /** Path of better_sqlite3.node where the program is one bundled file. */
+  nativeBinding?: string;
+  /** Past events kept in memory for watches. */
+  window?: WindowBounds;
+}
+
+export interface ApiServer {
+  readonly port: number;
+  /** uid of the namespace kube-system: the identity of this cluster. */
+  readonly clusterUid: string;
+  readonly stats: { revision: number; objects: number; commits: number; events: number; watches: number };
+  /** Idempotent. Ends streams, answers what runs, commits, closes the database. */
+  close(): Promise<void>;
+}
+
+/** The version of Kubernetes that clients are told. */
+const VERSION = { major: '1', minor: '32', gitVersion: 'v1.32.0', platform: `${process.platform}/${process.arch}` };
+const BODY_LIMIT = 3 * 1024 * 1024;
+/** A watcher that does not read is cut off when this much waits for it; it lists again. */
+const STREAM_BACKLOG = 8 * 1024 * 1024;
+/** Go clients reuse idle connections for 90 s: we must not close them first. */
+const KEEP_ALIVE_MS = 120_000;
+const MINUTE_MS = 60_000;
+
+/** Resolves when it serves. Throws `HiveletError` STORE_LOCKED, STORE_UNREADABLE, PORT_IN_USE, CONFIG_INVALID. */
+export async function openApiServer(options: ApiServerOptions): Promise<ApiServer> {
+  const { clock, log, nativeBinding, window } = options;
+  const storage = new ObjectStorage({
+    file: join(options.dataDir, 'kubernetes.db'),
+    ...(nativeBinding === undefined ? {} : { nativeBinding }),
+  });
+  try {
+    const store = new ObjectStore({ storage, clock, log, ...(window === undefined ? {} : { window }) });
+    const server = new EmbeddedServer(options, store, storage);
+    await server.open();
+    return server;
+  } catch (error) {
+    storage.close();
+    throw error;
+  }
+}
+
+class EmbeddedServer implements ApiServer {
+  readonly #options: ApiServerOptions;
+  readonly #store: ObjectStore;
+  readonly #storage: ObjectStorage;
+  readonly #access: Access;
+  readonly #routes: Routes;
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  readonly #streams = new Set<() => void>();
+  #timer: Timer | undefined;
+  #closing: Promise<void> | undefined;
+  clusterUid = '';
+
+  constructor(options: ApiServerOptions, store: ObjectStore, storage: ObjectStorage) {
+    const { clock, log, tls, tokens } = options;
+    this.#options = options;
+    this.#store = store;
+    this.#storage = storage;
+    this.#access = new Access(tokens);
+    const registry = new KindRegistry();
+    followDefinitions(store, registry, log);
+    const engine = { store, registry, clock, log };
+    this.#routes = {
+      engine,
+      openApi: new OpenApi(registry),
+      address: `${options.listen.host}:${options.listen.port}`,
+      version: VERSION,
+      notReady: () => (this.#closing === undefined ? undefined : 'the server is stopping'),
+    };
+    this.#server = serverOf(tls);
+    this.#server.on('request', (request, response) => void this.#serve(request, response));
+    this.#server.on('secureConnection', (socket: Socket) => this.#track(socket));
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo | null)?.port ?? 0;
+  }
+
+  get stats(): ApiServer['stats'] {
+    return { ...this.#store.stats, watches: this.#streams.size };
+  }
+
+  async open(): Promise<void> {
+    const { listen, log } = this.#options;
+    this.clusterUid = await ensureNamespaces(this.#routes.engine);
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', (cause: NodeJS.ErrnoException) => reject(listenFailure(listen, cause)));
+      this.#server.listen(listen.port, listen.host, resolve);
+    });
+    this.#server.on('error', (error) => log.error('api.server.failed', { error }));
+    this.#everyMinute();
+    log.info('api.listening', { host: listen.host, port: this.port, revision: this.#store.revision });
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#timer?.cancel();
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const end of [...this.#streams]) end();
+    this.#server.closeIdleConnections();
+    await this.#store.close();
+    const grace = this.#options.clock.timer(1000, () => {
+      for (const socket of this.#sockets) socket.destroy();
+    });
+    for (const socket of this.#sockets) socket.end();
+    await closed;
+    grace.cancel();
+    await this.#store.close();
+    this.#storage.close();
+  }
+
+  #track(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
+  }
+
+  #everyMinute(): void {
+    const { clock, log } = this.#options;
+    this.#timer = clock.timer(MINUTE_MS, () => {
+      this.#store.window.expire(clock.monotonic());
+      expireEvents(this.#routes.engine).catch((error: unknown) => log.warn('api.events.expire_failed', { error }));
+      this.#everyMinute();
+    });
+  }
+
+  async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    response.on('error', () => undefined);
+    try {
+      const user = this.#access.userOf(incoming.headers.authorization, incoming.socket);
+      if (user === undefined) throw unauthorized();
+      const body = await readBody(incoming);
+      const request = requestOf(incoming, { user, body });
+      this.#send(response, await answer(this.#routes, request));
+    } catch (error) {
+      this.#refuse(response, error, incoming);
+    }
+  }
+
+  #send(response: ServerResponse, answered: ApiAnswer): void {
+    if ('start' in answered) return this.#stream(response, answered);
+    const { status, contentType, headers = {}, warnings = [], body } = answered;
+    for (const warning of warnings.slice(0, 20)) response.appendHeader('Warning', `299 - ${JSON.stringify(printable(warning))}`);
+    response.writeHead(status, {
+      'Content-Type': contentType,
+      'Cache-Control': 'no-cache, private',
+      'Content-Length': Buffer.byteLength(body),
+      ...headers,
+    });
+    response.end(body);
+  }
+
+  #stream(response: ServerResponse, { contentType, start }: Extract<ApiAnswer, { start: unknown }>): void {
+    response.writeHead(200, { 'Content-Type': contentType, 'Cache-Control': 'no-cache, private' });
+    response.flushHeaders();
+    const end = (): void => void response.end();
+    const stop = start({
+      write: (text) => {
+        if (response.writableEnded || response.destroyed) return;
+        response.write(text);
+        if (response.writableLength > STREAM_BACKLOG) response.destroy();
+      },
+      end,
+    });
+    this.#streams.add(end);
+    response.once('close', () => {
+      this.#streams.delete(end);
+      stop();
+    });
+  }
+
+  #refuse(response: ServerResponse, error: unknown, incoming: IncomingMessage): void {
+    const { log } = this.#options;
+    if (!(error instanceof KubeError)) log.error('api.request.failed', { method: incoming.method, path: incoming.url, error });
+    const { status } = error instanceof KubeError ? error : internal(messageOf(error));
+    if (response.headersSent) {
+      response.destroy();
+      return;
+    }
+    const body = JSON.stringify(status);
+    const headers: Record<string, string | number> = {
+      'Content-Type': 'application/json',
+      'Cache-Control': 'no-cache, private',
+      'Content-Length': Buffer.byteLength(body),
+    };
+    // The rest of a body that is too large is not read.
+    if (status.code === 413) headers['Connection'] = 'close';
+    response.writeHead(status.code ?? 500, headers);
+    response.end(body);
+  }
+}
+
+function serverOf({ cert, key, ca }: ApiServerOptions['tls']): Server {
+  try {
+    const server = createServer({
+      cert,
+      key,
+      minVersion: 'TLSv1.3',
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      ...(ca === undefined ? {} : { ca, requestCert: true, rejectUnauthorized: false }),
+    });
+    server.headersTimeout = KEEP_ALIVE_MS + 5000;
+    server.requestTimeout = MINUTE_MS;
+    return server;
+  } catch (cause) {
+    throw new HiveletError('CONFIG_INVALID', `the certificate or key of the API server cannot be used: ${messageOf(cause)}`, { cause });
+  }
+}
+
+function listenFailure({ host, port }: { host: string; port: number }, cause: NodeJS.ErrnoException): HiveletError {
+  if (cause.code !== 'EADDRINUSE')
+    return new HiveletError('CONFIG_INVALID', `cannot listen on ${host}:${port}: ${cause.message}`, { cause });
+  return new HiveletError(
+    'PORT_IN_USE',
+    `${host}:${port} is already taken: choose another with --set modules.apiServer.listen=${host}:PORT`,
+    {
+      cause,
+      facts: { host, port },
+    },
+  );
+}
+
+/** Serves a kind from the moment its definition is committed. */
+function followDefinitions(store: ObjectStore, registry: KindRegistry, log: Logger): void {
+  const resource = 'customresourcedefinitions.apiextensions.k8s.io';
+  const apiVersion = 'apiextensions.k8s.io/v1';
+  for (const stored of store.list(resource)) {
+    try {
+      registry.install(parseObject(stored, apiVersion));
+    } catch (error) {
+      log.error('api.definition.skipped', { name: stored.name, error });
+    }
+  }
+  store.subscribe(resource, (event) => {
+    if (event.type === 'DELETED') registry.remove(event.object.name);
+    else registry.install(parseObject(event.object, apiVersion));
+  });
+}
+
+async function readBody(incoming: IncomingMessage): Promise<string> {
+  if (incoming.method === 'GET' || incoming.method === 'HEAD') return '';
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of incoming as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > BODY_LIMIT) throw tooLarge(BODY_LIMIT);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function requestOf(incoming: IncomingMessage, { user, body }: Pick<ApiRequest, 'user' | 'body'>): ApiRequest {
+  const url = incoming.url ?? '/';
+  const at = url.indexOf('?');
+  const path = at < 0 ? url : url.slice(0, at);
+  return {
+    method: incoming.method ?? 'GET',
+    segments: path
+      .split('/')
+      .filter((part) => part !== '')
+      .map(decode),
+    query: new URLSearchParams(at < 0 ? '' : url.slice(at + 1)),
+    accept: incoming.headers.accept ?? '',
+    contentType: incoming.headers['content-type'] ?? '',
+    body,
+    user,
+    persistLater: incoming.headers[PERSIST_HEADER.toLowerCase()] === 'later',
+  };
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    throw badRequest(`the path has an invalid escape: ${part}`);
+  }
+}
+
+/** Header values must stay on one line of ASCII. */
+function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, '?').slice(0, 500);
+}

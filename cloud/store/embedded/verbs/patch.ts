@@ -1,0 +1,73 @@
+/** Owns PATCH: applies one of the patch forms to the stored object and hands the result to update. */
+import { messageOf } from '#beehive/errors.ts';
+import type { JsonPatchOperation, KubeObject } from '../../kube-api.ts';
+import type { ApiAnswer, ApiRequest } from '../api-request.ts';
+import type { Engine, ItemTarget } from '../engine.ts';
+import { isRecord } from '../json-value.ts';
+import type { Kind } from '../kinds/kind.ts';
+import { groupVersionOf } from '../kinds/kind.ts';
+import { mediaTypeOf, parseJson } from '../negotiation.ts';
+import { JsonPatchError, applyJsonPatch } from '../patch/json.ts';
+import { applyMergePatch } from '../patch/merge.ts';
+import { StrategicPatchError, applyStrategicPatch } from '../patch/strategic.ts';
+import { badRequest, notFound, unprocessable, unsupportedMediaType } from '../status.ts';
+import { parseObject } from '../stored-object.ts';
+import { dryRunOf, fieldValidationOf, readEnvelope } from './admission.ts';
+import { checkAddress, replace } from './write.ts';
+
+const JSON_PATCH = 'application/json-patch+json';
+const MERGE_PATCH = 'application/merge-patch+json';
+const STRATEGIC_PATCH = 'application/strategic-merge-patch+json';
+
+export async function patchObject(engine: Engine, target: ItemTarget, request: ApiRequest): Promise<ApiAnswer> {
+  const { kind, name, namespace } = target;
+  const type = mediaTypeOf(request.contentType);
+  const accepted = kind.custom ? [JSON_PATCH, MERGE_PATCH] : [JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH];
+  if (!accepted.includes(type)) {
+    const remedy =
+      type === 'application/apply-patch+yaml' ? '; server-side apply is not offered, use kubectl apply without --server-side' : '';
+    throw unsupportedMediaType(accepted, remedy);
+  }
+  const validation = fieldValidationOf(request.query);
+  const dryRun = dryRunOf(request.query.getAll('dryRun'), 'PatchOptions');
+  const patch = readPatch(type, request.body);
+  const stored = engine.store.get(kind.resource, namespace ?? '', name);
+  if (stored === undefined) throw notFound(kind, name);
+  const next = readEnvelope(kind, apply(type, { document: parseObject(stored, groupVersionOf(kind)), patch, kind }));
+  checkAddress(target, next);
+  return replace(engine, { target, stored, next, request, validation, dryRun, patched: true });
+}
+
+function readPatch(type: string, body: string): unknown {
+  let patch: unknown;
+  try {
+    patch = parseJson(body);
+  } catch (error) {
+    throw badRequest(`error decoding patch: ${messageOf(error)}`);
+  }
+  if (type === JSON_PATCH && !isOperations(patch)) throw badRequest('json: cannot unmarshal object into Go value of type jsonpatch.Patch');
+  if (type !== JSON_PATCH && !isRecord(patch)) throw badRequest('a merge patch of an object must be an object');
+  return patch;
+}
+
+function isOperations(patch: unknown): patch is JsonPatchOperation[] {
+  return Array.isArray(patch) && patch.every((operation) => isRecord(operation) && typeof operation['op'] === 'string');
+}
+
+function apply(type: string, { document, patch, kind }: { document: KubeObject; patch: unknown; kind: Kind }): Record<string, unknown> {
+  const before = document.metadata.resourceVersion;
+  let result: unknown;
+  try {
+    if (type === JSON_PATCH) result = applyJsonPatch(document, patch as JsonPatchOperation[]);
+    else result = type === MERGE_PATCH ? applyMergePatch(document, patch) : applyStrategicPatch(document, patch);
+  } catch (error) {
+    if (error instanceof JsonPatchError) throw unprocessable(`the server rejected our request due to an error in our request`);
+    if (error instanceof StrategicPatchError) throw badRequest(error.message);
+    throw error;
+  }
+  if (!isRecord(result)) throw unprocessable(`the patch makes the ${kind.kind} something that is no object`);
+  // A version that the patch names is a precondition; the one that was there anyway is not.
+  const { metadata } = result;
+  if (isRecord(metadata) && metadata['resourceVersion'] === before) delete metadata['resourceVersion'];
+  return result;
+}

@@ -1,0 +1,200 @@
+/** Owns create and update: what both PUT and PATCH end in. */
+import { randomUUID } from 'node:crypto';
+import type { KubeObject, ObjectMeta } from '../../kube-api.ts';
+import type { ApiAnswer, ApiRequest } from '../api-request.ts';
+import { jsonAnswer } from '../api-request.ts';
+import type { Engine, ItemTarget, Target } from '../engine.ts';
+import { timeText } from '../engine.ts';
+import { copy, deepEqual } from '../json-value.ts';
+import type { Kind } from '../kinds/kind.ts';
+import { groupVersionOf } from '../kinds/kind.ts';
+import { generateName, keepServerFields, tidyMetadata } from '../metadata.ts';
+import { formOf, readObject } from '../negotiation.ts';
+import type { Persistence } from '../object-store.ts';
+import { alreadyExists, badRequest, conflict, invalid, invalidValue, notFound, refuse } from '../status.ts';
+import { parseObject, storeObject } from '../stored-object.ts';
+import type { StoredObject } from '../stored-object.ts';
+import { admit, dryRunOf, fieldValidationOf, readEnvelope } from './admission.ts';
+import type { FieldValidation } from './admission.ts';
+import { finishNamespace, requireNamespace } from './namespaces.ts';
+import { includeObjectOf, renderObject } from './render.ts';
+
+export async function createObject(engine: Engine, target: Target, request: ApiRequest): Promise<ApiAnswer> {
+  const { kind, namespace } = target;
+  const validation = fieldValidationOf(request.query);
+  const dryRun = dryRunOf(request.query.getAll('dryRun'), 'CreateOptions');
+  const object = readEnvelope(kind, await readObject(request, kind));
+  const { metadata } = object;
+  if (metadata.namespace !== undefined && metadata.namespace !== (namespace ?? '')) {
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+  }
+  if (kind.namespaced && namespace !== undefined) {
+    requireNamespace(engine, kind, namespace);
+    metadata.namespace = namespace;
+  }
+  if (metadata.resourceVersion !== undefined) {
+    throw refuse(500, '', { message: 'resourceVersion should not be set on objects to be created' });
+  }
+  return insert(engine, object, { kind, request, validation, dryRun });
+}
+
+interface Insertion {
+  kind: Kind;
+  request: ApiRequest;
+  validation: FieldValidation;
+  dryRun: boolean;
+}
+
+async function insert(engine: Engine, object: KubeObject, { kind, request, validation, dryRun }: Insertion): Promise<ApiAnswer> {
+  const { store, clock } = engine;
+  const metadata: ObjectMeta = { ...object.metadata, uid: randomUUID(), creationTimestamp: timeText(clock.now()) };
+  for (const key of ['generation', 'deletionTimestamp', 'deletionGracePeriodSeconds'] as const) delete metadata[key];
+  if (metadata.name === '' && metadata.generateName !== undefined)
+    metadata.name = generateName(metadata.generateName, () => clock.random());
+  if (kind.counts) metadata.generation = 1;
+  object.metadata = metadata;
+  if (kind.custom && kind.hasStatus) delete object['status'];
+  const { warnings } = admit(kind, object, { previous: undefined, validation, patched: false });
+  if (store.get(kind.resource, metadata.namespace ?? '', metadata.name) !== undefined) throw alreadyExists(kind, metadata.name);
+  const saved = await save(engine, { kind, object, dryRun, request });
+  return jsonAnswer(201, render(engine, saved, { kind, request }), warnings);
+}
+
+export async function updateObject(engine: Engine, target: ItemTarget, request: ApiRequest): Promise<ApiAnswer> {
+  const { kind, name, namespace } = target;
+  const validation = fieldValidationOf(request.query);
+  const dryRun = dryRunOf(request.query.getAll('dryRun'), 'UpdateOptions');
+  const object = readEnvelope(kind, await readObject(request, kind));
+  checkAddress(target, object);
+  const stored = engine.store.get(kind.resource, namespace ?? '', name);
+  if (stored === undefined) {
+    if (!kind.createOnUpdate || target.subresource !== undefined) throw notFound(kind, name);
+    if (namespace !== undefined) requireNamespace(engine, kind, namespace);
+    delete object.metadata.resourceVersion;
+    return insert(engine, object, { kind, request, validation, dryRun });
+  }
+  if (kind.custom && object.metadata.resourceVersion === undefined) {
+    const cause = invalidValue('metadata.resourceVersion', '0x0', 'must be specified for an update');
+    cause.message = 'Invalid value: 0x0: must be specified for an update';
+    throw invalid({ group: '', kind: kind.resource, name }, [cause]);
+  }
+  return replace(engine, { target, stored, next: object, request, validation, dryRun, patched: false });
+}
+
+export interface Replacement {
+  target: ItemTarget;
+  stored: StoredObject;
+  /** Envelope checked; may be changed. */
+  next: KubeObject;
+  request: ApiRequest;
+  validation: FieldValidation;
+  dryRun: boolean;
+  patched: boolean;
+}
+
+/** Writes `next` over `stored`, as far as the path may: without status, or status only. An unchanged object keeps its version. */
+export async function replace(engine: Engine, change: Replacement): Promise<ApiAnswer> {
+  const { target, stored, request, validation, patched } = change;
+  const { kind } = target;
+  const previous = parseObject(stored, groupVersionOf(kind));
+  checkPreconditions(kind, { next: change.next, previous });
+  const object = combine(target, previous, change.next);
+  keepServerFields(object.metadata, previous.metadata);
+  tidyMetadata(object.metadata);
+  const { warnings } = admit(kind, object, { previous, validation, patched });
+  if (deepEqual(previous, object)) return jsonAnswer(200, render(engine, stored, { kind, request }), warnings);
+  if (kind.counts && contentChanged(kind, previous, object)) object.metadata.generation = (previous.metadata.generation ?? 0) + 1;
+  if (object.metadata.deletionTimestamp !== undefined && object.metadata.finalizers === undefined) {
+    return finishDeletion(engine, { object, stored, change });
+  }
+  const saved = await save(engine, { kind, object, dryRun: change.dryRun, request });
+  return jsonAnswer(200, render(engine, saved, { kind, request }), warnings);
+}
+
+/** The last finalizer is gone, and with it the object; the answer shows it as it went. */
+async function finishDeletion(
+  engine: Engine,
+  ending: { object: KubeObject; stored: StoredObject; change: Replacement },
+): Promise<ApiAnswer> {
+  const { object, stored, change } = ending;
+  const { kind } = change.target;
+  const shown = storeObject(copy(object), stored.revision);
+  if (!change.dryRun) {
+    await engine.store.write({ resource: kind.resource, object, remove: true, persistence: kind.persistence }).done;
+    await finishNamespace(engine, stored.namespace);
+  }
+  return jsonAnswer(200, render(engine, shown, { kind, request: change.request }));
+}
+
+/** Body and URL must name the same object. Throws 400. */
+export function checkAddress({ name, namespace }: ItemTarget, object: KubeObject): void {
+  const { metadata } = object;
+  if (metadata.name === '') metadata.name = name;
+  if (metadata.name !== name) {
+    throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`);
+  }
+  if (metadata.namespace !== undefined && metadata.namespace !== (namespace ?? '')) {
+    throw badRequest(
+      `the namespace of the object (${metadata.namespace}) does not match the namespace on the request (${namespace ?? ''})`,
+    );
+  }
+  if (namespace !== undefined) metadata.namespace = namespace;
+}
+
+function checkPreconditions(kind: Kind, { next, previous }: { next: KubeObject; previous: KubeObject }): void {
+  const { uid, resourceVersion, name } = next.metadata;
+  if (resourceVersion !== undefined && resourceVersion !== previous.metadata.resourceVersion) throw conflict(kind, name);
+  if (uid !== undefined && uid !== previous.metadata.uid) {
+    const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${previous.metadata.uid ?? ''}`;
+    throw conflict(kind, name, why);
+  }
+}
+
+/** What this path may change, over what stays. */
+function combine({ kind, subresource }: ItemTarget, previous: KubeObject, next: KubeObject): KubeObject {
+  if (subresource === 'status') {
+    const { labels, annotations } = next.metadata;
+    const metadata = { ...previous.metadata };
+    if (!kind.custom) Object.assign(metadata, { labels, annotations });
+    return withField({ ...previous, metadata }, 'status', next['status']);
+  }
+  return kind.hasStatus ? withField(next, 'status', copy(previous['status'])) : next;
+}
+
+function withField(object: KubeObject, field: string, value: unknown): KubeObject {
+  if (value === undefined) delete object[field];
+  else object[field] = value;
+  return object;
+}
+
+/** Anything outside metadata; status counts only where it has no path of its own. */
+function contentChanged(kind: Kind, previous: KubeObject, next: KubeObject): boolean {
+  const content = (object: KubeObject): Record<string, unknown> => {
+    const { metadata, ...rest } = object;
+    void metadata;
+    if (kind.hasStatus) delete rest['status'];
+    return rest;
+  };
+  return !deepEqual(content(previous), content(next));
+}
+
+interface Saving {
+  kind: Kind;
+  object: KubeObject;
+  dryRun: boolean;
+  request: ApiRequest;
+}
+
+/** Stores in the version of the URL: conversion changes nothing but the name of the version. Resolves after the commit. */
+async function save(engine: Engine, { kind, object, dryRun, request }: Saving): Promise<StoredObject> {
+  if (dryRun) return storeObject(object, undefined);
+  const persistence: Persistence = kind.persistence === 'now' && request.persistLater ? 'later' : kind.persistence;
+  const { stored, done } = engine.store.write({ resource: kind.resource, object, persistence });
+  await done;
+  return stored;
+}
+
+function render(engine: Engine, stored: StoredObject, { kind, request }: { kind: Kind; request: ApiRequest }): string {
+  const form = formOf(request.accept);
+  return renderObject(stored, { kind, form, includeObject: includeObjectOf(request.query), nowMs: engine.clock.now() });
+}
