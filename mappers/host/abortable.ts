@@ -1,0 +1,31 @@
+/** Owns waiting that an abort ends. */
+
+/** The promise, or a rejection with the signal's reason when it aborts first. The promise itself goes on. */
+export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) {
+      promise.catch(() => undefined);
+      return reject(signal.reason as Error);
+    }
+    const onAbort = (): void => reject(signal.reason as Error);
+    signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}
+
+/** One at a time, in order of arrival; who aborts leaves the queue. */
+export class TurnQueue {
+  #tail: Promise<void> = Promise.resolve();
+
+  async run<T>(job: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    const before = this.#tail;
+    let release = (): void => undefined;
+    this.#tail = new Promise((resolve) => (release = resolve));
+    try {
+      await abortable(before, signal);
+      return await job();
+    } finally {
+      void before.then(release);
+    }
+  }
+}

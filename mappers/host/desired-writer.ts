@@ -1,0 +1,150 @@
+/** Owns the writes of one device: runs the desired-value machine of each property against the device. */
+import type { Clock, Timer } from '#beehive/clock.ts';
+import { isHiveletError, messageOf } from '#beehive/errors.ts';
+import type { Logger } from '#beehive/log.ts';
+import { backoff } from '#beehive/retry.ts';
+import { sameValue } from '#device-models/values.ts';
+import type { PropertyValue } from '../contract.ts';
+import type { BoundPoint } from './binding.ts';
+import { normalised, toDevice } from './convert.ts';
+import { NO_DESIRED, sameVersion, stepDesired, type DesiredInput, type DesiredState, type Version } from './desired.ts';
+import { FIRST_RETRY_MS, LAST_RETRY_MS } from './link.ts';
+import type { KnownTwin } from './twin-messages.ts';
+
+export interface DesiredWriterDeps {
+  points: ReadonlyMap<string, BoundPoint>;
+  clock: Clock;
+  log: Logger;
+  /** False while the device is known not to answer: writes then wait for its return. */
+  reachable(): boolean;
+  /** Writes, then reads the point back. */
+  write(bound: BoundPoint, value: PropertyValue): Promise<void>;
+  /** The refusals changed. */
+  changed(): void;
+}
+
+interface Wish {
+  state: DesiredState;
+  timer?: Timer;
+  pauses?: Generator<number, never>;
+}
+
+export class DesiredWriter {
+  readonly #deps: DesiredWriterDeps;
+  readonly #wishes = new Map<string, Wish>();
+  #stopped = false;
+
+  constructor(deps: DesiredWriterDeps) {
+    this.#deps = deps;
+  }
+
+  /** The twin's answer to our question: what is desired, and what of it was reached before. */
+  known(twins: ReadonlyMap<string, KnownTwin>): void {
+    for (const [name, bound] of this.#deps.points) {
+      const { expected, actual } = twins.get(name) ?? {};
+      if (expected === undefined || !isValue(bound, expected.text)) this.#step(name, { kind: 'withdrawn' });
+      else {
+        const settled = expected.settled || (actual !== undefined && this.#isSame(bound, actual, expected.text));
+        this.#step(name, { kind: 'known', version: { text: expected.text, stamp: expected.stamp }, settled });
+      }
+    }
+  }
+
+  /** A delta: `expected` are all names with a desired value. */
+  wanted(wanted: ReadonlyMap<string, Version>, expected: ReadonlySet<string>): void {
+    for (const [name, bound] of this.#deps.points) {
+      const version = wanted.get(name);
+      if (version !== undefined && isValue(bound, version.text)) this.#step(name, { kind: 'wanted', version });
+      else if (!expected.has(name)) this.#step(name, { kind: 'withdrawn' });
+    }
+  }
+
+  /** The device showed a value. */
+  shown(name: string, text: string): void {
+    const bound = this.#deps.points.get(name);
+    const state = this.#wishes.get(name)?.state;
+    if (bound === undefined || state === undefined || state.phase === 'none') return;
+    this.#step(name, { kind: 'shown', same: this.#isSame(bound, text, state.version.text) });
+  }
+
+  /** The device went away: what it held is in doubt. */
+  away(): void {
+    for (const [name, wish] of this.#wishes) {
+      wish.timer?.cancel();
+      this.#step(name, { kind: 'away' });
+    }
+  }
+
+  /** It is back: writes that waited start. */
+  back(): void {
+    for (const name of this.#wishes.keys()) this.#start(name);
+  }
+
+  /** One sentence per desired value that is not written. */
+  refusals(): string[] {
+    return [...this.#wishes.values()].flatMap(({ state }) => (state.phase === 'refused' ? [state.reason] : []));
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const wish of this.#wishes.values()) wish.timer?.cancel();
+  }
+
+  #step(name: string, input: DesiredInput): void {
+    const wish = this.#wishes.get(name) ?? { state: NO_DESIRED };
+    const before = wish.state;
+    const { state, effect } = stepDesired(before, input);
+    wish.state = state;
+    this.#wishes.set(name, wish);
+    if (before.phase === 'none' || state.phase === 'none' || !sameVersion(before.version, state.version)) this.#forgetPauses(wish);
+    if (effect === 'write') this.#start(name);
+    if (effect === 'retry') this.#pause(name, wish);
+    if (effect === 'refusal' && state.phase === 'refused')
+      this.#deps.log.warn('mapper.desired.refused', { property: name, desired: state.version.text, reason: state.reason });
+    if (before.phase === 'refused' || state.phase === 'refused') this.#deps.changed();
+  }
+
+  #forgetPauses(wish: Wish): void {
+    wish.timer?.cancel();
+    delete wish.pauses;
+  }
+
+  #pause(name: string, wish: Wish): void {
+    wish.pauses ??= backoff(FIRST_RETRY_MS, LAST_RETRY_MS, () => this.#deps.clock.random());
+    wish.timer = this.#deps.clock.timer(wish.pauses.next().value, () => this.#step(name, { kind: 'retry' }));
+  }
+
+  #start(name: string): void {
+    const bound = this.#deps.points.get(name);
+    const wish = this.#wishes.get(name);
+    if (this.#stopped || bound === undefined || wish?.state.phase !== 'pending' || !this.#deps.reachable()) return;
+    this.#step(name, { kind: 'started' });
+    void this.#write(name, bound, wish.state.version);
+  }
+
+  /** Never rejects: every outcome is an input of the machine. */
+  async #write(name: string, bound: BoundPoint, { text }: Version): Promise<void> {
+    const { log } = this.#deps;
+    try {
+      await this.#deps.write(bound, toDevice(bound.property, text, bound.scale));
+      log.info('mapper.desired.written', { property: name, desired: text });
+      this.#step(name, { kind: 'taken' });
+    } catch (error) {
+      if (this.#stopped) return;
+      const reason = messageOf(error);
+      const byDevice = isHiveletError(error, 'POINT_REJECTED');
+      if (byDevice || isHiveletError(error, 'VALUE_INVALID')) return this.#step(name, { kind: 'refused', reason, byDevice });
+      log.debug('mapper.desired.failed', { property: name, desired: text, error });
+      this.#step(name, { kind: 'failed', reason });
+    }
+  }
+
+  #isSame({ property: { type, tolerance } }: BoundPoint, shown: string, desired: string): boolean {
+    return sameValue(type, shown, normalised(type, desired), tolerance);
+  }
+}
+
+/** `''` is a value for strings only. */
+function isValue({ property }: BoundPoint, text: string): boolean {
+  return text !== '' || property.type === 'string';
+}

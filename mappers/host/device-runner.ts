@@ -1,0 +1,264 @@
+/** Owns one device: reads it in its cycles, writes what is desired, reports values and state. */
+import type { Clock } from '#beehive/clock.ts';
+import { HiveletError, isHiveletError, messageOf } from '#beehive/errors.ts';
+import type { Logger } from '#beehive/log.ts';
+import { backoff } from '#beehive/retry.ts';
+import type { DeviceProfile } from '#device-models/device-profile.ts';
+import { deviceTopic } from '#wire/topics.ts';
+import type { Connection, PropertyValue, PubSub, Reading } from '../contract.ts';
+import type { Binding, BoundPoint } from './binding.ts';
+import { toText } from './convert.ts';
+import { DesiredWriter } from './desired-writer.ts';
+import { afterAnswer, afterMiss, stateOf, UNTRIED, type DeviceState, type Liveness } from './device-state.ts';
+import { FIRST_RETRY_MS, LAST_RETRY_MS, type Link } from './link.ts';
+import { Reporter } from './reporter.ts';
+import { createSchedule, type Schedule } from './schedule.ts';
+import { parseDelta, parseGetResult, twinGet } from './twin-messages.ts';
+
+export interface RunnerDeps {
+  profile: DeviceProfile;
+  binding: Binding;
+  link: Link;
+  mqtt: PubSub;
+  clock: Clock;
+  log: Logger;
+  heartbeatMs: number;
+}
+
+/** After one unanswered attempt the next comes soon: it tells a lost frame from a dead device. */
+const CONFIRM_MS = 1000;
+
+export class DeviceRunner {
+  readonly #deps: RunnerDeps;
+  readonly #stopping = new AbortController();
+  readonly #reporter: Reporter;
+  readonly #writer: DesiredWriter;
+  readonly #schedule: Schedule;
+  readonly #failing: Map<string, string>;
+  /** Taken from the schedule but not read, because the device did not answer. */
+  readonly #owed = new Set<string>();
+  /** Counts writes per property: a reading that began before a write ended is older than its read-back. */
+  readonly #writes = new Map<string, number>();
+  #liveness: Liveness = UNTRIED;
+  #cycleMs = Infinity;
+  #texts = new Map<string, string>();
+  #pauses: Generator<number, never>;
+  #question = 0;
+  #answered = false;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(deps: RunnerDeps) {
+    this.#deps = deps;
+    const { profile, binding, clock, mqtt, heartbeatMs, log } = deps;
+    this.#failing = new Map(binding.faults);
+    this.#reporter = new Reporter({ profile, mqtt, clock, heartbeatMs });
+    this.#writer = new DesiredWriter({
+      points: binding.points,
+      clock,
+      log,
+      reachable: () => this.#liveness.reachable !== false,
+      write: (bound, value) => this.#write(bound, value),
+      changed: () => this.#showState(),
+    });
+    const cycles = [...binding.points.values()].map(({ point, collectCycleMs }) => ({ name: point.name, collectCycleMs }));
+    this.#schedule = createSchedule(cycles, clock.monotonic());
+    this.#pauses = this.#newPauses();
+  }
+
+  start(): void {
+    const { mqtt, profile } = this.#deps;
+    mqtt.subscribe(deviceTopic.twinDelta(profile.name), (_topic, payload) => this.#onDelta(payload));
+    mqtt.subscribe(deviceTopic.twinGetResult(profile.name), (_topic, payload) => this.#onGetResult(payload));
+    this.#running = Promise.all([this.#poll(), this.#ask()]).then(() => undefined);
+    if (this.#deps.binding.points.size === 0) this.#showUseless();
+  }
+
+  async stop(): Promise<void> {
+    const { mqtt, profile } = this.#deps;
+    mqtt.unsubscribe(deviceTopic.twinDelta(profile.name));
+    mqtt.unsubscribe(deviceTopic.twinGetResult(profile.name));
+    this.#stopping.abort(new HiveletError('STOPPED', `${profile.name} is no longer served`));
+    this.#writer.stop();
+    this.#reporter.stop();
+    await this.#running;
+  }
+
+  get state(): DeviceState | undefined {
+    return this.#reporter.currentState;
+  }
+
+  /** Ends with the runner only. */
+  async #poll(): Promise<void> {
+    const { clock } = this.#deps;
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      try {
+        const wait = this.#nextPollAt() - clock.monotonic();
+        if (wait === Infinity) return;
+        if (wait > 0) await clock.sleep(wait, signal);
+        await this.#collect();
+      } catch (error) {
+        if (!signal.aborted) this.#deps.log.error('mapper.poll.failed', { error });
+        // Whatever it was, a loop without a pause would be worse.
+        if (!signal.aborted) await clock.sleep(CONFIRM_MS, signal).catch(() => undefined);
+      }
+    }
+  }
+
+  #nextPollAt(): number {
+    const { clock, link } = this.#deps;
+    if (this.#liveness.misses === 0) return this.#schedule.nextAt();
+    if (this.#liveness.reachable === true) return clock.monotonic() + Math.min(this.#cycleMs, CONFIRM_MS);
+    // On a shared line the link decides when it can afford a probe.
+    const pause = link.shared ? Math.min(this.#cycleMs, CONFIRM_MS) : this.#pauses.next().value;
+    return Math.max(link.retryAt, clock.monotonic() + pause);
+  }
+
+  async #collect(): Promise<void> {
+    const { clock, link } = this.#deps;
+    const { signal } = this.#stopping;
+    const { names, cycleMs } = this.#schedule.take(clock.monotonic());
+    this.#cycleMs = Number.isFinite(cycleMs) ? cycleMs : this.#cycleMs;
+    for (const name of names) this.#owed.add(name);
+    const due = [...this.#owed].flatMap((name) => this.#deps.binding.points.get(name) ?? []);
+    if (due.length === 0) return;
+    const job = async (connection: Connection): Promise<void> => this.#read(connection, due, { signal, urgent: false });
+    try {
+      await (this.#liveness.reachable === false ? link.probe(job, signal) : link.read(job, signal));
+    } catch (error) {
+      if (signal.aborted) throw error;
+      this.#missed(error);
+    }
+  }
+
+  async #read(connection: Connection, due: readonly BoundPoint[], options: { signal: AbortSignal; urgent: boolean }): Promise<void> {
+    const before = new Map(this.#writes);
+    const points = due.map(({ point }) => point);
+    const readings = await connection.read(this.#deps.binding.link, points, options);
+    for (const { name } of points) this.#owed.delete(name);
+    const fresh = readings.filter(({ name }) => this.#writes.get(name) === before.get(name));
+    this.#showed(fresh);
+  }
+
+  #showed(readings: readonly Reading[]): void {
+    const wasAway = this.#liveness.reachable === false;
+    this.#liveness = afterAnswer(this.#deps.clock.monotonic());
+    const texts = new Map<string, string>();
+    for (const reading of readings) this.#keep(reading, texts);
+    this.#reporter.values(texts);
+    for (const [name, text] of texts) this.#texts.set(name, text);
+    this.#showState();
+    if (wasAway) this.#cameBack();
+    else for (const [name, text] of texts) this.#writer.shown(name, text);
+  }
+
+  #keep(reading: Reading, texts: Map<string, string>): void {
+    const { name } = reading;
+    const bound = this.#deps.binding.points.get(name);
+    if (bound === undefined) return;
+    try {
+      if ('error' in reading) throw new HiveletError(reading.answered ? 'POINT_REJECTED' : 'DEVICE_UNREACHABLE', reading.error);
+      texts.set(name, toText(bound.property.type, reading.value, bound.scale));
+      this.#failing.delete(name);
+    } catch (error) {
+      if (!isHiveletError(error)) throw error;
+      if (!this.#failing.has(name)) this.#deps.log.warn('mapper.point.failed', { property: name, error });
+      this.#failing.set(name, messageOf(error));
+    }
+  }
+
+  #missed(error: unknown): void {
+    const { clock, log } = this.#deps;
+    const before = this.#liveness;
+    const certain = isHiveletError(error) && (error.facts.refused === true || error.code === 'PROFILE_INVALID');
+    this.#liveness = afterMiss(before, { at: clock.monotonic(), cycleMs: this.#cycleMs, reason: messageOf(error), certain });
+    if (before.reachable !== false && this.#liveness.reachable === false) {
+      log.warn('mapper.device.offline', { error });
+      this.#pauses = this.#newPauses();
+      this.#writer.away();
+    }
+    this.#showState();
+  }
+
+  /** While it was away somebody may have changed or withdrawn a value: the twin is asked before anything is asserted. */
+  #cameBack(): void {
+    this.#deps.log.info('mapper.device.online');
+    this.#answered = false;
+    void this.#ask();
+  }
+
+  async #write(bound: BoundPoint, value: PropertyValue): Promise<void> {
+    const { signal } = this.#stopping;
+    const { name } = bound.point;
+    try {
+      await this.#deps.link.urgent(async (connection) => {
+        await connection.write(this.#deps.binding.link, { point: bound.point, value }, { signal, urgent: true });
+        this.#writes.set(name, (this.#writes.get(name) ?? 0) + 1);
+      }, signal);
+    } catch (error) {
+      if (!signal.aborted && isHiveletError(error, 'DEVICE_UNREACHABLE')) this.#missed(error);
+      throw error;
+    }
+    void this.#readBack(bound);
+  }
+
+  /** The twin learns at once what the device made of it. A failure is left to the next cycle. */
+  async #readBack(bound: BoundPoint): Promise<void> {
+    const { signal } = this.#stopping;
+    try {
+      await this.#deps.link.urgent((connection) => this.#read(connection, [bound], { signal, urgent: true }), signal);
+    } catch (error) {
+      if (!signal.aborted) this.#deps.log.debug('mapper.read-back.failed', { property: bound.point.name, error });
+    }
+  }
+
+  /** Asks the twin until it answers: it may not know the device yet. */
+  async #ask(): Promise<void> {
+    const { mqtt, clock, profile } = this.#deps;
+    const { signal } = this.#stopping;
+    const question = ++this.#question;
+    const pauses = this.#newPauses();
+    try {
+      while (!this.#answered && question === this.#question) {
+        mqtt.publish(deviceTopic.twinGet(profile.name), twinGet(this.#eventId(), clock.now()));
+        await clock.sleep(FIRST_RETRY_MS / 2 + pauses.next().value, signal);
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+
+  #eventId(): string {
+    return `mapper-${this.#question}`;
+  }
+
+  #onGetResult(payload: Buffer): void {
+    const result = parseGetResult(payload, this.#eventId());
+    if (result === undefined || this.#answered || 'unknown' in result) return;
+    this.#answered = true;
+    for (const name of this.#deps.binding.points.keys()) this.#reporter.correct(name, result.twins.get(name)?.actual);
+    this.#writer.known(result.twins);
+    for (const [name, text] of this.#texts) this.#writer.shown(name, text);
+    this.#writer.back();
+  }
+
+  /** Before the first answer a delta cannot be judged: it does not say what was reached before. */
+  #onDelta(payload: Buffer): void {
+    const delta = this.#answered ? parseDelta(payload) : undefined;
+    if (delta !== undefined) this.#writer.wanted(delta.wanted, delta.expected);
+  }
+
+  #showState(): void {
+    this.#reporter.state(stateOf({ liveness: this.#liveness, failing: this.#failing, refusals: this.#writer.refusals() }));
+  }
+
+  #showUseless(): void {
+    const [fault] = this.#failing;
+    const reason = fault === undefined ? 'no property has a visitor, so there is nothing to read' : `${fault[0]}: ${fault[1]}`;
+    this.#reporter.state({ word: 'unknown', reason });
+  }
+
+  #newPauses(): Generator<number, never> {
+    return backoff(FIRST_RETRY_MS, LAST_RETRY_MS, () => this.#deps.clock.random());
+  }
+}

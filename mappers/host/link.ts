@@ -1,0 +1,198 @@
+/** Owns one connection and its queue: opened on use, reopened with back-off, shared by all devices with the same link key. */
+import type { Clock } from '#beehive/clock.ts';
+import { HiveletError, isHiveletError } from '#beehive/errors.ts';
+import type { Logger } from '#beehive/log.ts';
+import { backoff } from '#beehive/retry.ts';
+import type { Connection, MapperPlugin } from '../contract.ts';
+import { abortable, TurnQueue } from './abortable.ts';
+import { bookTimeout, OPEN_ACCOUNT } from './bus-time.ts';
+
+export interface LinkDeps {
+  key: string;
+  plugin: MapperPlugin;
+  /** The link of the device that came first; the connection is opened with it. */
+  link: unknown;
+  clock: Clock;
+  log: Logger;
+}
+
+/** DESIGN section 4, "Reconnect back-off". */
+export const FIRST_RETRY_MS = 500;
+export const LAST_RETRY_MS = 30_000;
+
+export type Job<T> = (connection: Connection) => Promise<T>;
+
+export class Link {
+  readonly key: string;
+  readonly #plugin: MapperPlugin;
+  readonly #link: unknown;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #closing = new AbortController();
+  readonly #reads = new TurnQueue();
+  readonly #probes = new TurnQueue();
+  #users = 0;
+  #connection: Connection | undefined;
+  #opening: Promise<Connection> | undefined;
+  #pauses: Generator<number, never>;
+  #retryAt = -Infinity;
+  #refusal: HiveletError | undefined;
+  #account = OPEN_ACCOUNT;
+
+  constructor({ key, plugin, link, clock, log }: LinkDeps) {
+    this.key = key;
+    this.#plugin = plugin;
+    this.#link = link;
+    this.#clock = clock;
+    this.#log = log.child({ link: key });
+    this.#pauses = this.#newPauses();
+  }
+
+  join(): void {
+    this.#users++;
+  }
+
+  /** How many devices still use it. */
+  leave(): number {
+    return --this.#users;
+  }
+
+  /** True when unanswered requests of one device cost others time. */
+  get shared(): boolean {
+    return this.#users > 1 || this.#plugin.sharedMedium?.(this.#link) === true;
+  }
+
+  /** Monotonic ms before which the link is not opened again. */
+  get retryAt(): number {
+    return this.#retryAt;
+  }
+
+  /** Reads wait for each other. */
+  read<T>(job: Job<T>, signal: AbortSignal): Promise<T> {
+    return this.#reads.run(() => this.#attempt(job, signal), signal);
+  }
+
+  /** Goes at once: the connection itself puts it before reads that wait. */
+  urgent<T>(job: Job<T>, signal: AbortSignal): Promise<T> {
+    return this.#attempt(job, signal);
+  }
+
+  /** A read of a device that is known to be dead: on a shared medium it waits until earlier time-outs are earned back. */
+  probe<T>(job: Job<T>, signal: AbortSignal): Promise<T> {
+    if (!this.shared) return this.read(job, signal);
+    return this.#probes.run(async () => {
+      for (let wait = this.#untilOpen(); wait > 0; wait = this.#untilOpen()) await this.#clock.sleep(wait, signal);
+      return this.read(job, signal);
+    }, signal);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new HiveletError('STOPPED', `${this.key} is closed`));
+    await this.#opening?.catch(() => undefined);
+    const connection = this.#connection;
+    this.#connection = undefined;
+    await connection?.close();
+  }
+
+  #untilOpen(): number {
+    return this.#account.openAt - this.#clock.monotonic();
+  }
+
+  async #attempt<T>(job: Job<T>, signal: AbortSignal): Promise<T> {
+    const wasOpen = this.#connection !== undefined;
+    const connection = await this.#connected(signal);
+    try {
+      return await this.#timed(job, connection);
+    } catch (error) {
+      // Many devices close a connection that was idle: that is no failure of theirs.
+      if (!wasOpen || !isHiveletError(error, 'DEVICE_UNREACHABLE') || error.facts.lost !== true || signal.aborted) throw error;
+      this.#drop(connection);
+      return await this.#timed(job, await this.#connected(signal));
+    }
+  }
+
+  /** Books the time of requests that were not answered. */
+  async #timed<T>(job: Job<T>, connection: Connection): Promise<T> {
+    const start = this.#clock.monotonic();
+    try {
+      return await job(connection);
+    } catch (error) {
+      const at = this.#clock.monotonic();
+      if (isHiveletError(error, 'DEVICE_UNREACHABLE')) this.#account = bookTimeout(this.#account, { at, costMs: at - start });
+      throw error;
+    }
+  }
+
+  #connected(signal: AbortSignal): Promise<Connection> {
+    if (this.#connection !== undefined) return Promise.resolve(this.#connection);
+    if (this.#opening === undefined && this.#refusal !== undefined && this.#clock.monotonic() < this.#retryAt)
+      return Promise.reject(this.#refusal);
+    this.#opening ??= this.#open().finally(() => (this.#opening = undefined));
+    return abortable(this.#opening, signal);
+  }
+
+  async #open(): Promise<Connection> {
+    const { signal } = this.#closing;
+    signal.throwIfAborted();
+    try {
+      const connection = await this.#plugin.open(this.#link, { clock: this.#clock, log: this.#log, signal });
+      if (signal.aborted) await connection.close();
+      signal.throwIfAborted();
+      this.#connection = connection;
+      this.#refusal = undefined;
+      this.#retryAt = -Infinity;
+      this.#pauses = this.#newPauses();
+      this.#log.debug('mapper.link.open');
+      void connection.lost.then(() => this.#drop(connection));
+      return connection;
+    } catch (error) {
+      if (signal.aborted) throw error;
+      this.#refusal = isHiveletError(error)
+        ? error
+        : new HiveletError('DEVICE_UNREACHABLE', `${this.key} cannot be opened`, { cause: error });
+      this.#retryAt = this.#clock.monotonic() + this.#pauses.next().value;
+      this.#log.debug('mapper.link.refused', { error: this.#refusal });
+      throw this.#refusal;
+    }
+  }
+
+  #drop(connection: Connection): void {
+    if (this.#connection !== connection) return;
+    this.#connection = undefined;
+    this.#log.debug('mapper.link.lost');
+    connection.close().catch((error: unknown) => this.#log.warn('mapper.link.close-failed', { error }));
+  }
+
+  #newPauses(): Generator<number, never> {
+    return backoff(FIRST_RETRY_MS, LAST_RETRY_MS, () => this.#clock.random());
+  }
+}
+
+/** Links by key; one lives as long as a device uses it. */
+export class LinkPool {
+  readonly #links = new Map<string, Link>();
+  readonly #clock: Clock;
+  readonly #log: Logger;
+
+  constructor({ clock, log }: { clock: Clock; log: Logger }) {
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  join(plugin: MapperPlugin, link: unknown): Link {
+    const key = plugin.linkKey(link);
+    let found = this.#links.get(key);
+    if (found === undefined) {
+      found = new Link({ key, plugin, link, clock: this.#clock, log: this.#log });
+      this.#links.set(key, found);
+    }
+    found.join();
+    return found;
+  }
+
+  async leave(link: Link): Promise<void> {
+    if (link.leave() > 0) return;
+    if (this.#links.get(link.key) === link) this.#links.delete(link.key);
+    await link.close();
+  }
+}

@@ -1,0 +1,96 @@
+/** Owns the MQTT messages between a mapper and the twin: what we send and what we understand (reference/mqtt-topics.md 5 to 7). Pure. */
+import type { MsgTwin } from '#wire/device-messages.ts';
+import type { DeviceState } from './device-state.ts';
+import type { Version } from './desired.ts';
+
+export interface ReportedValue {
+  readonly text: string;
+  readonly type: string;
+}
+
+/** One message with everything that is due; `timestamp` is unix ms. */
+export function twinUpdate(values: ReadonlyMap<string, ReportedValue>, timestamp: number): string {
+  const twin: [string, MsgTwin][] = [...values].map(([name, { text, type }]) => [
+    name,
+    { actual: { value: text, metadata: { timestamp } }, metadata: { type } },
+  ]);
+  return JSON.stringify({ event_id: '', timestamp, twin: Object.fromEntries(twin) });
+}
+
+/** `hivelet: 1` asks our twin to say which desired values were reached before (`settled`). */
+export function twinGet(eventId: string, timestamp: number): string {
+  return JSON.stringify({ event_id: eventId, timestamp, hivelet: 1 });
+}
+
+export function stateUpdate({ word, reason }: DeviceState, timestamp: number): string {
+  return JSON.stringify({ event_id: '', timestamp, state: word, ...(reason === undefined ? {} : { reason }) });
+}
+
+export function dataUpdate(name: string, { text, type }: ReportedValue, timestamp: number): string {
+  return JSON.stringify({ event_id: '', timestamp, data: Object.fromEntries([[name, { value: text, metadata: { timestamp, type } }]]) });
+}
+
+export interface KnownTwin {
+  readonly expected?: Version & { readonly settled: boolean };
+  readonly actual?: string;
+}
+
+/** The answer to `twinGet` with this event id; `unknown: true` when the twin does not know the device (yet). Undefined for other messages. */
+export function parseGetResult(payload: Buffer, eventId: string): { twins: Map<string, KnownTwin> } | { unknown: true } | undefined {
+  const message = parse(payload);
+  if (message?.event_id !== eventId) return undefined;
+  const twins = record(message.twin);
+  if (twins === undefined) return { unknown: true };
+  return { twins: new Map(Object.entries(twins).map(([name, twin]) => [name, knownTwin(record(twin))])) };
+}
+
+function knownTwin(twin: Record<string, unknown> | undefined): KnownTwin {
+  const actual = record(twin?.actual)?.value;
+  const version = versionOf(twin?.expected);
+  const settled = record(record(twin?.expected)?.metadata)?.settled === true;
+  return {
+    ...(version === undefined ? {} : { expected: { ...version, settled } }),
+    ...(typeof actual === 'string' ? { actual } : {}),
+  };
+}
+
+export interface Delta {
+  /** What differs from the device, as the twin sees it. */
+  readonly wanted: Map<string, Version>;
+  /** Everything that is desired at all. */
+  readonly expected: Set<string>;
+}
+
+export function parseDelta(payload: Buffer): Delta | undefined {
+  const message = parse(payload);
+  const delta = record(message?.delta);
+  if (delta === undefined) return undefined;
+  const twins = record(message?.twin);
+  const wanted = new Map<string, Version>();
+  for (const [name, text] of Object.entries(delta)) {
+    if (typeof text === 'string') wanted.set(name, versionOf(record(twins?.[name])?.expected) ?? { text, stamp: 0 });
+  }
+  const expected = Object.entries(twins ?? delta).filter(
+    ([name, twin]) => twins === undefined || versionOf(record(twin)?.expected) !== undefined || wanted.has(name),
+  );
+  return { wanted, expected: new Set(expected.map(([name]) => name)) };
+}
+
+function versionOf(expected: unknown): Version | undefined {
+  const value = record(expected)?.value;
+  if (typeof value !== 'string') return undefined;
+  const stamp = record(record(expected)?.metadata)?.timestamp;
+  return { text: value, stamp: typeof stamp === 'number' ? stamp : 0 };
+}
+
+function parse(payload: Buffer): Record<string, unknown> | undefined {
+  try {
+    return record(JSON.parse(payload.toString('utf8')));
+  } catch {
+    return undefined;
+  }
+}
+
+function record(value: unknown): Record<string, unknown> | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
+}
