@@ -1,0 +1,191 @@
+/** Owns the cloudhub module: the websocket server over mutual TLS, who may connect, and one link per node. */
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
+import { WebSocketServer, type WebSocket } from 'ws';
+import type { Timer } from '#beehive/clock.ts';
+import type { Context, Health, Module } from '#beehive/module.ts';
+import { MAX_FRAME_BYTES, PROTOCOL_VERSION, headers } from '#wire/handshake.ts';
+import { DropLog } from './drop-log.ts';
+import { identify, type Greeting } from './identity.ts';
+import { listenOn } from './listen.ts';
+import { PING_MS } from './liveness.ts';
+import { NodeLink, type NodeHandlers } from './node-link.ts';
+
+export interface CloudHubOptions {
+  /** Port 0 takes a free one. */
+  listen: { host: string; port: number };
+  /** PEM texts; `ca` is what client certificates are checked with. */
+  tls: { ca: string; cert: string; key: string };
+  nodeLimit: number;
+  keepaliveLimitMs: number;
+  writeLimitMs: number;
+  /** `modules.cloudHub.allowUnboundCertificates`. */
+  allowUnbound: boolean;
+  /** uid of Namespace kube-system while nodes may connect; undefined while the controllers are not ready. */
+  clusterUid: () => string | undefined;
+  /** A node is connected; it ends with `link.signal`. */
+  connected: (link: NodeLink) => void;
+  handlers: NodeHandlers;
+}
+
+interface Parts {
+  context: Context;
+  drops: DropLog;
+  server: Server;
+  sockets: WebSocketServer;
+}
+
+const HANDSHAKE_MS = 10_000;
+
+export class CloudHub implements Module {
+  readonly name = 'cloudhub';
+  readonly #options: CloudHubOptions;
+  readonly #links = new Map<string, NodeLink>();
+  #parts: Parts | undefined;
+  #timer: Timer | undefined;
+
+  constructor(options: CloudHubOptions) {
+    this.#options = options;
+  }
+
+  get port(): number {
+    return (this.#parts?.server.address() as AddressInfo | null | undefined)?.port ?? 0;
+  }
+
+  /** Messages and frames that were dropped since the start. */
+  get dropped(): number {
+    return this.#parts?.drops.total ?? 0;
+  }
+
+  async start(context: Context): Promise<void> {
+    const { tls, listen } = this.#options;
+    const { clock, log } = context;
+    const server = createServer({
+      ...tls,
+      requestCert: true,
+      rejectUnauthorized: true,
+      minVersion: 'TLSv1.3',
+      handshakeTimeout: HANDSHAKE_MS,
+    });
+    const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: MAX_FRAME_BYTES, clientTracking: false });
+    const drops = new DropLog({ clock, log });
+    this.#parts = { context, drops, server, sockets };
+    server.on('request', (_request, response) => response.writeHead(426, { Connection: 'close' }).end('this port speaks websocket only\n'));
+    server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
+    server.on('tlsClientError', (error, socket) => {
+      drops.count('tls.refused', error.message, { from: socket.remoteAddress });
+    });
+    sockets.on('headers', (lines) => {
+      // handleUpgrade is synchronous up to here, so this is the request that is being answered.
+      if (this.#answering?.peer === 'hivelet') lines.push(...this.#greetingLines());
+    });
+    await listenOn(server, listen);
+    server.on('error', (error) => context.failed(error));
+    this.#tick();
+    log.info('cloudhub.listening', { host: listen.host, port: this.port });
+  }
+
+  async stop(): Promise<void> {
+    const parts = this.#parts;
+    this.#timer?.cancel();
+    this.#endAll('the cloud is stopping', 1001);
+    this.#parts = undefined;
+    if (parts === undefined) return;
+    const closed = new Promise<void>((resolve) => parts.server.close(() => resolve()));
+    parts.server.closeAllConnections();
+    await closed;
+  }
+
+  health(): Health {
+    const waiting = [...this.#links.values()].reduce((sum, link) => sum + link.waiting, 0);
+    return { ok: true, detail: `${this.#links.size} nodes connected, ${waiting} messages wait, ${this.dropped} dropped` };
+  }
+
+  /** All nodes are to connect anew. */
+  dropLinks(): void {
+    this.#endAll('the cloud starts anew', 1012);
+  }
+
+  /** The request that `handleUpgrade` answers right now. */
+  #answering: Greeting | undefined;
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const { allowUnbound, nodeLimit, clusterUid } = this.#options;
+    const connection = request.socket;
+    if (this.#parts === undefined || !(connection instanceof TLSSocket)) return void socket.destroy();
+    socket.on('error', () => socket.destroy());
+    const commonName: unknown = connection.getPeerCertificate().subject?.CN;
+    const verdict = identify({ headers: request.headers, commonName }, { allowUnbound });
+    if ('refused' in verdict) return this.#refuse(socket, verdict, request);
+    const { node } = verdict.accepted;
+    if (clusterUid() === undefined) {
+      return this.#refuse(socket, { status: 503, refused: 'the cloud is not ready: the Kubernetes API has not answered yet' }, request);
+    }
+    if (!this.#links.has(node) && this.#links.size >= nodeLimit) {
+      return this.#refuse(socket, { status: 503, refused: `modules.cloudHub.nodeLimit of ${nodeLimit} nodes is reached` }, request);
+    }
+    connection.setNoDelay(true);
+    this.#answering = verdict.accepted;
+    this.#parts.sockets.handleUpgrade(request, socket, head, (accepted) => this.#open(accepted, verdict.accepted));
+    this.#answering = undefined;
+  }
+
+  #greetingLines(): string[] {
+    return [
+      `${headers.protocol}: ${PROTOCOL_VERSION}`,
+      `${headers.cluster}: ${this.#options.clusterUid() ?? ''}`,
+      `${headers.features}: uploads`,
+    ];
+  }
+
+  #open(socket: WebSocket, greeting: Greeting): void {
+    if (this.#parts === undefined) return socket.terminate();
+    const { context, drops } = this.#parts;
+    const { clock, log } = context;
+    const { keepaliveLimitMs, writeLimitMs, handlers, connected } = this.#options;
+    const { node, peer } = greeting;
+    this.#links.get(node)?.end('the node connected anew', 1000);
+    const link = new NodeLink({ greeting, id: randomUUID(), socket, handlers, clock, log, drops, keepaliveLimitMs, writeLimitMs });
+    this.#links.set(node, link);
+    link.signal.addEventListener(
+      'abort',
+      () => {
+        if (this.#links.get(node) === link) this.#links.delete(node);
+      },
+      { once: true },
+    );
+    socket.on('close', (code, reason) => link.end(`closed by the node (${code}${reason.length > 0 ? ` ${reason.toString()}` : ''})`));
+    socket.on('error', (error) => link.end(error.message));
+    log.info('node.connected', { node, peer, links: this.#links.size });
+    connected(link);
+    handlers.heard(node);
+  }
+
+  #refuse(socket: Duplex, { status, refused }: { status: number; refused: string }, request: IncomingMessage): void {
+    this.#parts?.drops.count('link.refused', refused, { from: request.socket.remoteAddress, node: request.headers[headers.nodeId] });
+    const reasons: Record<number, string> = { 400: 'Bad Request', 403: 'Forbidden', 503: 'Service Unavailable' };
+    const body = `${refused}\n`;
+    socket.end(
+      `HTTP/1.1 ${status} ${reasons[status] ?? 'Refused'}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n` +
+        `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    );
+  }
+
+  #tick(): void {
+    if (this.#parts === undefined) return;
+    this.#timer = this.#parts.context.clock.timer(PING_MS, () => this.#tick());
+    // What has arrived is read before the verdict: a process that was blocked must not cut its links for it.
+    setImmediate(() => {
+      for (const link of [...this.#links.values()]) link.tick();
+    });
+  }
+
+  #endAll(reason: string, code: number): void {
+    for (const link of [...this.#links.values()]) link.end(reason, code);
+    this.#links.clear();
+  }
+}

@@ -1,0 +1,207 @@
+/** Owns one connected node: its outbound window, its frames in both directions, and what keeps the link alive. */
+import type { WebSocket } from 'ws';
+import type { Clock } from '#beehive/clock.ts';
+import { messageOf } from '#beehive/errors.ts';
+import type { Logger } from '#beehive/log.ts';
+import { AckWindow, type WindowEntry } from '#wire/ack-window.ts';
+import { MAX_FRAME_BYTES } from '#wire/handshake.ts';
+import { decodeFrame, encodeFrame, responseTo, type BeehiveMessage } from '#wire/message.ts';
+import { operation } from '#wire/resources.ts';
+import { destinationOf } from './dispatch.ts';
+import type { DropLog } from './drop-log.ts';
+import type { Greeting } from './identity.ts';
+import { causeOfDeath } from './liveness.ts';
+
+/** Why a message was not taken. */
+export type Refusal = { refused: string } | undefined;
+
+/** Where the messages of nodes go; main.ts joins them to the modules. */
+export interface NodeHandlers {
+  /** `source: twin`. */
+  device(link: NodeLink, message: BeehiveMessage): Refusal;
+  /** Everything that is none of the others. */
+  node(link: NodeLink, message: BeehiveMessage): Refusal;
+  /** Calls `stored` with an error's text or nothing when the upload is safe. */
+  upload(link: NodeLink, message: BeehiveMessage, stored: (fault?: string) => void): void;
+  /** Any frame was received. */
+  heard(node: string): void;
+}
+
+export interface NodeLinkOptions {
+  greeting: Greeting;
+  /** Names this connection; orders the reports of a KubeEdge peer. */
+  id: string;
+  socket: WebSocket;
+  handlers: NodeHandlers;
+  clock: Clock;
+  log: Logger;
+  drops: DropLog;
+  keepaliveLimitMs: number;
+  writeLimitMs: number;
+}
+
+/** A peer that does not read is cut off before our memory fills: the window bounds messages, not their answers. */
+const MAX_BUFFERED = 2 * MAX_FRAME_BYTES;
+
+/** A peer that does not answer a good-bye is dropped. */
+const GOOD_BYE_MS = 1000;
+
+export class NodeLink {
+  readonly node: string;
+  readonly peer: Greeting['peer'];
+  /** Names the counters that order this node's reports. */
+  readonly store: string;
+  readonly #options: NodeLinkOptions;
+  readonly #abort = new AbortController();
+  readonly #window: AckWindow;
+  #heardMs: number;
+  #keepaliveMs: number;
+  #lastTickMs: number;
+  #stuckSinceMs: number | undefined;
+  #bufferedBefore = 0;
+
+  constructor(options: NodeLinkOptions) {
+    const { greeting, clock, log, socket } = options;
+    this.#options = options;
+    this.node = greeting.node;
+    this.peer = greeting.peer;
+    this.store = greeting.store ?? `link ${options.id}`;
+    this.#heardMs = this.#keepaliveMs = this.#lastTickMs = clock.monotonic();
+    this.#window = new AckWindow({
+      clock,
+      send: (message) => this.send(message),
+      onResend: ({ route, header }) => log.info('link.resend', { node: this.node, resource: route.resource, id: header.msg_id }),
+    });
+    socket.on('message', (data, isBinary) => {
+      const frame = Array.isArray(data) ? Buffer.concat(data) : Buffer.isBuffer(data) ? data : Buffer.from(data);
+      this.#receive(isBinary ? frame : frame.toString('utf8'));
+    });
+    socket.on('ping', () => this.#heard());
+    socket.on('pong', () => this.#heard());
+  }
+
+  /** Aborts when the link ends. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  get waiting(): number {
+    return this.#window.size;
+  }
+
+  /** Queues a message for the node; sent in its turn, and again until acknowledged. */
+  offer(entry: WindowEntry): boolean {
+    return this.#window.offer({
+      ...entry,
+      onError: (answer) => {
+        const { resource } = answer.route;
+        this.#options.drops.count('node.refused_message', `${this.node}: ${String(answer.content)}`, { resource });
+        return entry.onError?.(answer) ?? 'retry';
+      },
+    });
+  }
+
+  /** Sends at once and once: answers. */
+  send(message: BeehiveMessage): void {
+    const { socket } = this.#options;
+    if (this.signal.aborted || socket.readyState !== socket.OPEN) return;
+    if (socket.bufferedAmount > MAX_BUFFERED) return this.end('does not read what it is sent');
+    socket.send(encodeFrame(message));
+  }
+
+  /** Every 5 s: pings, and ends a dead link. */
+  tick(): void {
+    const { clock, socket, keepaliveLimitMs, writeLimitMs } = this.#options;
+    const nowMs = clock.monotonic();
+    const buffered = socket.bufferedAmount;
+    if (buffered === 0) this.#stuckSinceMs = undefined;
+    else if (this.#stuckSinceMs === undefined || buffered < this.#bufferedBefore) this.#stuckSinceMs = nowMs;
+    this.#bufferedBefore = buffered;
+    const cause = causeOfDeath({
+      nowMs,
+      lastTickMs: this.#lastTickMs,
+      heardMs: this.#heardMs,
+      keepaliveMs: this.peer === 'kubeedge' ? this.#keepaliveMs : undefined,
+      keepaliveLimitMs,
+      stuckSinceMs: this.#stuckSinceMs,
+      writeLimitMs,
+    });
+    this.#lastTickMs = nowMs;
+    if (cause !== undefined) this.end(cause);
+    else if (socket.readyState === socket.OPEN) socket.ping();
+  }
+
+  /** Idempotent. `code` set: says good-bye with it instead of dropping the connection. */
+  end(reason: string, code?: number): void {
+    if (this.signal.aborted) return;
+    this.#options.log.info('node.disconnected', { node: this.node, reason });
+    this.#window.close();
+    this.#abort.abort(new Error(reason));
+    const { socket, clock } = this.#options;
+    if (code === undefined) return socket.terminate();
+    socket.close(code, reason.slice(0, 120));
+    const timer = clock.timer(GOOD_BYE_MS, () => socket.terminate());
+    socket.once('close', () => timer.cancel());
+  }
+
+  #heard(): void {
+    this.#heardMs = this.#options.clock.monotonic();
+    if (!this.signal.aborted) this.#options.handlers.heard(this.node);
+  }
+
+  #receive(frame: string | Buffer): void {
+    this.#heard();
+    if (this.signal.aborted) return;
+    let message: BeehiveMessage;
+    try {
+      message = decodeFrame(frame);
+    } catch (error) {
+      this.#options.drops.count('frame.malformed', `${this.node}: ${messageOf(error).slice(0, 80)}`);
+      return;
+    }
+    try {
+      this.#dispatch(message);
+    } catch (error) {
+      // A fault of ours in one message must not take the link, let alone the process, with it.
+      this.#options.log.error('message.failed', { node: this.node, resource: message.route.resource, error });
+      this.#refuse(message, 'the cloud failed on this message');
+    }
+  }
+
+  #dispatch(message: BeehiveMessage): void {
+    const { handlers, drops } = this.#options;
+    const take = (refusal: Refusal): void => {
+      if (refusal !== undefined) this.#refuse(message, refusal.refused);
+    };
+    switch (destinationOf(message)) {
+      case 'keepalive':
+        this.#keepaliveMs = this.#options.clock.monotonic();
+        return;
+      case 'answer':
+        if (!this.#window.settle(message)) drops.count('answer.unasked', this.node, { resource: message.route.resource });
+        return;
+      case 'uploads':
+        return handlers.upload(this, message, (fault) => this.#uploaded(message, fault));
+      case 'devicecontroller':
+        return take(handlers.device(this, message));
+      case 'edgecontroller':
+        return take(handlers.node(this, message));
+      case 'forged':
+        return take({ refused: `a node may not speak as ${message.route.source}` });
+    }
+  }
+
+  #uploaded(message: BeehiveMessage, fault: string | undefined): void {
+    if (fault !== undefined) this.#refuse(message, fault);
+    else if (this.peer === 'hivelet') this.send(responseTo(message, this.#options.clock.now()));
+  }
+
+  /** Our edges are told; a KubeEdge edge only where it waits for an answer (defect C23). */
+  #refuse(message: BeehiveMessage, reason: string): void {
+    const { clock, drops } = this.#options;
+    drops.count('message.refused', `${this.node}: ${reason}`, { resource: message.route.resource, source: message.route.source });
+    if (this.peer === 'hivelet' || message.route.operation === operation.query) {
+      this.send(responseTo(message, clock.now(), { operation: 'error', content: reason }));
+    }
+  }
+}
