@@ -3,6 +3,7 @@ import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 import { KeyObject, createPrivateKey, randomBytes, webcrypto } from 'node:crypto';
 import { isIP } from 'node:net';
+import { LEAF_LIFE_MS } from './inspection.ts';
 
 /** A certificate and its private key (PKCS#8), both PEM. */
 export interface Credential {
@@ -13,23 +14,24 @@ export interface Credential {
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** The authority is what every board has stored: it outlives the boards. */
 const AUTHORITY_LIFE_MS = 10 * 365 * DAY_MS;
-/** Leaves are issued again when a third of this is left, by whatever starts the cloud or runs `hivelet init`. */
-const LEAF_LIFE_MS = 365 * DAY_MS;
-/** For the other side's clock, which may be late. */
-const BACKDATED_MS = DAY_MS;
+/**
+ * All certificates are valid from 1970 on: a board without a clock of its own boots there, and has to reach its cloud (and, offline, its own
+ * parts) before it knows the time. In an authority of our own that signs nothing for others, notBefore protects nothing.
+ */
+const NOT_BEFORE = new Date(0);
 
 const EC = { name: 'ECDSA', namedCurve: 'P-256' } as const;
 const SIGNATURE = { name: 'ECDSA', hash: 'SHA-256' } as const;
 
 x509.cryptoProvider.set(webcrypto);
 
-/** A self-signed authority named `CN=hivelet`, valid for ten years from `now` (unix ms). It may sign leaves only. */
+/** A self-signed authority named `CN=hivelet`, valid from 1970 until ten years after `now` (unix ms). It may sign leaves only. */
 export async function createAuthority(now: number): Promise<Credential> {
   const keys = await webcrypto.subtle.generateKey(EC, true, ['sign', 'verify']);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serialNumber(),
     name: [{ CN: ['hivelet'] }],
-    notBefore: new Date(now - BACKDATED_MS),
+    notBefore: NOT_BEFORE,
     notAfter: new Date(now + AUTHORITY_LIFE_MS),
     signingAlgorithm: SIGNATURE,
     keys,
@@ -42,7 +44,7 @@ export async function createAuthority(now: number): Promise<Credential> {
   return pem(certificate, keys.privateKey);
 }
 
-/** For a server reached under `addresses` (DNS names and IP addresses). Valid for a year, never longer than the authority. */
+/** For a server reached under `addresses` (DNS names and IP addresses). Valid from 1970 until a year after `now`, never longer than the authority. */
 export async function issueServer(
   authority: Credential,
   options: { commonName: string; addresses: readonly string[]; now: number },
@@ -77,7 +79,7 @@ async function issueLeaf(authority: Credential, { subject, now, extensions }: Le
     serialNumber: serialNumber(),
     subject,
     issuer: issuer.subjectName,
-    notBefore: new Date(now - BACKDATED_MS),
+    notBefore: NOT_BEFORE,
     notAfter: new Date(Math.min(now + LEAF_LIFE_MS, issuer.notAfter.getTime())),
     signingAlgorithm: SIGNATURE,
     publicKey: keys.publicKey,

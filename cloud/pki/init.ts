@@ -48,7 +48,7 @@ export interface InitReport {
 }
 
 const OWN_ADDRESSES = ['localhost', '127.0.0.1', '::1'];
-/** A machine whose clock is older than this program would make certificates that nobody else accepts. */
+/** A machine whose clock is older than this program would make certificates that have ended for everybody else. */
 const EARLIEST_MS = Date.UTC(2025, 0, 1);
 
 export function cloudFiles(dataDir: string): CloudFiles {
@@ -66,7 +66,7 @@ export function nodeFiles(dataDir: string): NodeFiles {
  * The authority is never replaced: all boards know it. Throws CERTIFICATES_UNUSABLE, or USAGE for an address that is none.
  */
 export async function initCloud(options: InitOptions): Promise<InitReport> {
-  const now = checkedNow(options.clock);
+  const now = options.clock.now();
   const files = cloudFiles(options.dataDir);
   if (options.nodeName !== undefined) checkedNode(options.nodeName);
   const addresses = [...new Set([...options.advertise.map(checkedAddress), ...OWN_ADDRESSES])];
@@ -99,7 +99,7 @@ export async function issueNodeCertificate(options: {
   node: string;
   clock: Pick<Clock, 'now'>;
 }): Promise<{ files: NodeFiles; outcomes: Outcome[] }> {
-  const now = checkedNow(options.clock);
+  const now = options.clock.now();
   const node = checkedNode(options.node);
   const outcomes: Outcome[] = [];
   const authority = await readAuthority(cloudFiles(options.dataDir).authority, now);
@@ -141,6 +141,7 @@ async function ensureAuthority(files: CredentialFiles, context: { now: number; o
     record('kept');
     return present;
   }
+  checkClock(context.now);
   const made = await (await maker()).createAuthority(context.now);
   await writeCredential(files, made);
   record('created');
@@ -177,7 +178,10 @@ async function ensureLeaf(files: CredentialFiles, { wanted, outcomes, issue }: L
   const [certificate, key] = await Promise.all([readIfThere(files.certificate), readIfThere(files.key)]);
   const fresh = certificate === undefined && key === undefined;
   const reason = whyRenew({ certificate: certificate ?? '', key: key ?? '' }, wanted);
-  if (reason !== undefined) await writeCredential(files, await issue());
+  if (reason !== undefined) {
+    checkClock(wanted.now);
+    await writeCredential(files, await issue());
+  }
   const outcome = fresh
     ? { action: 'created' as const }
     : reason === undefined
@@ -209,9 +213,9 @@ async function addressesAt(file: string): Promise<string[]> {
   }
 }
 
-function checkedNow(clock: Pick<Clock, 'now'>): number {
-  const now = clock.now();
-  if (now >= EARLIEST_MS) return now;
+/** Only where something is made: a machine that starts in 1970 with everything in place goes on. */
+function checkClock(now: number): void {
+  if (now >= EARLIEST_MS) return;
   throw unusable(`the clock of this machine says ${new Date(now).toISOString().slice(0, 10)}; set it before making certificates`);
 }
 

@@ -2,6 +2,9 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto';
 import { HiveletError, messageOf } from '#beehive/errors.ts';
 
+/** How long a leaf is issued for. It is issued again when a third of this is left, by whatever starts the cloud or runs `hivelet init`. */
+export const LEAF_LIFE_MS = 365 * 24 * 60 * 60 * 1000;
+
 /** What a leaf must be. */
 export interface Wanted {
   authority: X509Certificate;
@@ -31,7 +34,7 @@ export function keyFits(certificate: X509Certificate, key: string): boolean {
   }
 }
 
-/** Why the leaf has to be issued again, in a few words, or undefined when it is good for at least a third of its life. */
+/** Why the leaf has to be issued again, in a few words, or undefined when it is good for a third of `LEAF_LIFE_MS` or as long as its authority. */
 export function whyRenew(leaf: { certificate: string; key: string }, wanted: Wanted): string | undefined {
   let certificate;
   try {
@@ -44,9 +47,11 @@ export function whyRenew(leaf: { certificate: string; key: string }, wanted: Wan
   const missing = wanted.addresses?.filter((address) => !addressesOf(certificate).includes(canonical(address))) ?? [];
   if (missing.length > 0) return `it was not valid for ${missing.join(', ')}`;
   if (wanted.commonName !== undefined && commonNameOf(certificate) !== wanted.commonName) return `it was not for ${wanted.commonName}`;
-  const [from, to] = [Date.parse(certificate.validFrom), Date.parse(certificate.validTo)];
-  if (wanted.now < from) return 'it is dated in the future';
-  return to - wanted.now < (to - from) / 3 ? 'less than a third of its life was left' : undefined;
+  if (Date.parse(certificate.validFrom) > 0) return 'a board whose clock starts in 1970 would refuse it';
+  // validFrom says nothing about when it was issued, so its age is told by what is left.
+  const end = Date.parse(certificate.validTo);
+  const renewable = end < Date.parse(wanted.authority.validTo);
+  return renewable && end - wanted.now < LEAF_LIFE_MS / 3 ? 'less than a third of its life was left' : undefined;
 }
 
 /** DNS names and IP addresses that a certificate is valid for, in one spelling. */

@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { isHiveletError } from '#beehive/errors.ts';
-import { cloudFiles, initCloud, issueNodeCertificate, nodeFiles, readAdminAccess, type Outcome } from '#cloud/pki/init.ts';
+import { cloudFiles, initCloud, issueNodeCertificate, nodeFiles, readAdminAccess, type CloudFiles, type Outcome } from '#cloud/pki/init.ts';
 import { FakeClock } from '#test/support/fake-clock.ts';
 import { needing, peerPath } from '#test/support/peers.ts';
 import { runProcess } from '#test/support/processes.ts';
@@ -19,6 +19,7 @@ const at = (days: number): FakeClock => new FakeClock({ wallMs: now + days * DAY
 const read = (file: string): string => readFileSync(file, 'utf8');
 const actions = (outcomes: Outcome[]): string[] => outcomes.map(({ file, action }) => `${path.basename(file)} ${action}`);
 const opensslTest = needing(test, 'openssl');
+const faketimeTest = needing(test, 'faketime');
 
 /** Every file below a folder with its content. */
 function snapshot(folder: string): Record<string, string> {
@@ -38,6 +39,23 @@ async function refusal(work: Promise<unknown>): Promise<string> {
     return `${error.code}: ${error.message}`;
   }
   return assert.unreachable('it should have been refused') as never;
+}
+
+/** A hub that tells each client its name, and whether it believes it. */
+async function listenAsHub(files: CloudFiles): Promise<{ port: number; close: () => Promise<unknown> }> {
+  const server = tls.createServer(
+    {
+      ca: read(files.authority.certificate),
+      cert: read(files.hub.certificate),
+      key: read(files.hub.key),
+      requestCert: true,
+      minVersion: 'TLSv1.3',
+    },
+    (socket) => socket.end(`${String(socket.getPeerCertificate().subject.CN)} ${String(socket.authorized)}`),
+  );
+  server.on('tlsClientError', () => undefined);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { port: (server.address() as AddressInfo).port, close: () => new Promise((resolve) => server.close(resolve)) };
 }
 
 test('it makes an authority, two servers, a token and a node, secrets for the owner only', async () => {
@@ -77,7 +95,7 @@ test('it makes an authority, two servers, a token and a node, secrets for the ow
   });
 });
 
-test('the certificates say what they are for, from a day ago on', async () => {
+test('the certificates say what they are for, from 1970 on', async () => {
   const dataDir = tempDir();
   const { files, node } = await initCloud({ dataDir, advertise: ['Pi.Local'], clock: at(0), nodeName: 'edge-1' });
   const authority = new X509Certificate(read(files.authority.certificate));
@@ -88,9 +106,9 @@ test('the certificates say what they are for, from a day ago on', async () => {
   assert.is(client.subject, 'O=system:nodes\nCN=system:node:edge-1');
   assert.equal([hub.keyUsage, client.keyUsage], [['1.3.6.1.5.5.7.3.1'], ['1.3.6.1.5.5.7.3.2']]);
   assert.is(createPrivateKey(read(files.hub.key)).asymmetricKeyDetails?.namedCurve, 'prime256v1');
-  const days = (from: string, to: string): number => Math.round((Date.parse(to) - Date.parse(from)) / DAY_MS);
-  for (const certificate of [authority, hub, client]) assert.is(days(certificate.validFrom, new Date(now).toUTCString()), 1);
-  assert.equal([days(authority.validFrom, authority.validTo), days(hub.validFrom, hub.validTo)], [3651, 366]);
+  for (const certificate of [authority, hub, client]) assert.is(Date.parse(certificate.validFrom), 0);
+  const days = [authority, hub, client].map((certificate) => Math.round((Date.parse(certificate.validTo) - now) / DAY_MS));
+  assert.equal(days, [3650, 365, 365]);
   assert.is(new Set([authority, hub, client].map((certificate) => certificate.serialNumber)).size, 3);
 });
 
@@ -112,21 +130,41 @@ test('a hub and a node meet over mutual TLS 1.3, and the hub sees the name of th
   const dataDir = tempDir();
   const { files, node } = await initCloud({ dataDir, advertise: [], clock: at(0), nodeName: 'edge-1' });
   assert.ok(node);
-  const ca = read(files.authority.certificate);
-  const server = tls.createServer(
-    { ca, cert: read(files.hub.certificate), key: read(files.hub.key), requestCert: true, minVersion: 'TLSv1.3' },
-    (socket) => socket.end(`${String(socket.getPeerCertificate().subject.CN)} ${String(socket.authorized)}`),
-  );
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  const options = { port, host: '127.0.0.1', ca, cert: read(node.certificate), key: read(node.key) };
+  const hub = await listenAsHub(files);
+  const options = { port: hub.port, host: '127.0.0.1', ca: read(node.authority), cert: read(node.certificate), key: read(node.key) };
   const heard = await new Promise<string>((resolve, reject) => {
     let text = '';
     const socket = tls.connect(options).on('error', reject);
     socket.on('data', (chunk: Buffer) => (text += chunk.toString())).on('end', () => resolve(text));
   });
-  await new Promise((resolve) => server.close(resolve));
+  await hub.close();
   assert.is(heard, 'system:node:edge-1 true');
+});
+
+/** The client's side of that meeting, for a process of its own: prints what the hub said, and the year in which it heard it. */
+const CLIENT = `
+import { readFileSync } from 'node:fs';
+import { connect } from 'node:tls';
+const [port, ca, cert, key] = process.argv.slice(1);
+const socket = connect({ host: '127.0.0.1', port: Number(port), ca: readFileSync(ca), cert: readFileSync(cert), key: readFileSync(key), minVersion: 'TLSv1.3' });
+let text = '';
+socket.on('data', (chunk) => (text += chunk)).on('end', () => console.log(new Date().getUTCFullYear(), text));
+socket.on('error', (error) => { console.log(error.code); process.exitCode = 1; });
+`;
+
+faketimeTest('a node whose clock says 1970 meets the hub all the same', async () => {
+  const dataDir = tempDir();
+  const { files, node } = await initCloud({ dataDir, advertise: [], clock: at(0), nodeName: 'edge-1' });
+  assert.ok(node);
+  const hub = await listenAsHub(files);
+  const args = [process.execPath, '--input-type=module', '-e', CLIENT, String(hub.port), node.authority, node.certificate, node.key];
+  const client = await runProcess({
+    command: peerPath('faketime'),
+    args: ['1970-01-01 00:05:00', ...args],
+    env: { TZ: 'UTC', FAKETIME_DONT_FAKE_MONOTONIC: '1', NODE_OPTIONS: undefined },
+  });
+  await hub.close();
+  assert.is(client.stdout.trim(), '1970 system:node:edge-1 true', client.stderr);
 });
 
 test('run again, it changes nothing and says so', async () => {
@@ -152,7 +190,7 @@ test('a new address renews the servers, which keep those they had; authority, to
 });
 
 const renewals: [title: string, days: number, spoil: (dataDir: string) => void, reason: string][] = [
-  ['less than a third of the life', 250, () => undefined, 'less than a third of its life was left'],
+  ['less than a third of the life', 244, () => undefined, 'less than a third of its life was left'],
   ['a damaged certificate', 0, (dataDir) => writeFileSync(cloudFiles(dataDir).hub.certificate, 'junk'), 'it could not be read'],
   [
     'the key of another certificate',
@@ -174,6 +212,27 @@ for (const [title, days, spoil, reason] of renewals) {
   });
 }
 
+test('a certificate is kept until a third of its life is left, whatever its first day says', async () => {
+  const dataDir = tempDir();
+  await initCloud({ dataDir, advertise: [], clock: at(0) });
+  const { outcomes } = await initCloud({ dataDir, advertise: [], clock: at(243) });
+  assert.ok(outcomes.every(({ action }) => action === 'kept'));
+});
+
+test('a machine that starts in 1970 with everything in place keeps it, and makes nothing new', async () => {
+  const dataDir = tempDir();
+  await initCloud({ dataDir, advertise: [], clock: at(0), nodeName: 'edge-1' });
+  const before = snapshot(dataDir);
+  const in1970 = new FakeClock({ wallMs: 300_000 });
+  const { outcomes } = await initCloud({ dataDir, advertise: [], clock: in1970, nodeName: 'edge-1' });
+  assert.ok(outcomes.every(({ action }) => action === 'kept'));
+  assert.match(
+    await refusal(initCloud({ dataDir, advertise: ['10.0.0.9'], clock: in1970 })),
+    /^CERTIFICATES_UNUSABLE: the clock of this machine says 1970-01-01; set it/,
+  );
+  assert.equal(snapshot(dataDir), before);
+});
+
 test("another authority's servers are renewed, and so is what the node has of it", async () => {
   const [dataDir, other] = [tempDir(), tempDir()];
   await initCloud({ dataDir, advertise: [], clock: at(0), nodeName: 'edge-1' });
@@ -186,12 +245,14 @@ test("another authority's servers are renewed, and so is what the node has of it
   assert.is(read(nodeFiles(dataDir).authority), read(theirs.certificate));
 });
 
-test('a leaf never outlives its authority', async () => {
+test('a leaf never outlives its authority, and is not issued again and again at its end', async () => {
   const dataDir = tempDir();
   await initCloud({ dataDir, advertise: [], clock: at(0) });
   const { files } = await initCloud({ dataDir, advertise: [], clock: at(3500) });
   const end = (file: string): string => new X509Certificate(read(file)).validTo;
   assert.is(end(files.hub.certificate), end(files.authority.certificate));
+  const late = await initCloud({ dataDir, advertise: [], clock: at(3640) });
+  assert.ok(late.outcomes.every(({ action }) => action === 'kept'));
 });
 
 test('a certificate for another node takes the place of the first', async () => {
