@@ -23,10 +23,10 @@ export interface LinkOptions {
   clientId: string;
   address: ExternalAddress;
   /** Connected: CONNACK received. */
-  up(client: MqttClient): void;
-  down(): void;
+  up: (client: MqttClient) => void;
+  down: () => void;
   /** `done` lets the next message in; with an error a QoS 1 message is not acknowledged by the library. */
-  incoming?(client: MqttClient, packet: IPublishPacket, done: (error?: Error) => void): void;
+  incoming?: (client: MqttClient, packet: IPublishPacket, done: (error?: Error) => void) => void;
 }
 
 const FIRST_RETRY_MS = 500;

@@ -31,7 +31,7 @@ export interface ExternalSubscriberOptions {
 }
 
 const QOS = 1;
-const REFUSED = 0x80;
+const REFUSED: number = 0x80;
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 60_000;
 /** Messages that wait for their commit before we stop reading. */
@@ -101,7 +101,7 @@ export class ExternalSubscriber {
   #ask(client: MqttClient, filter: string, delays: Generator<number, never>): void {
     client.subscribe(filter, { qos: QOS }, (error, granted) => {
       if (client !== this.#client || !this.#filters.has(filter)) return;
-      const refused = granted?.some(({ qos }) => Number(qos) === REFUSED) === true;
+      const refused = granted?.some(({ qos }) => qos === REFUSED) === true;
       if (error === null && !refused) return;
       const retryMs = Math.round(delays.next().value);
       const reason = error === null ? 'refused' : messageOf(error);
