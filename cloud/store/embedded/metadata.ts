@@ -83,7 +83,8 @@ export function checkMetadata(kind: Kind, object: KubeObject, previous: KubeObje
   const { metadata } = object;
   return [
     ...(previous === undefined ? checkName(kind, metadata) : []),
-    ...checkLabels(metadata.labels ?? {}),
+    ...checkLabelKeys(metadata.labels ?? {}),
+    ...(kind.freeLabelValues ? [] : checkLabelValues(metadata.labels ?? {})),
     ...checkAnnotations(metadata.annotations ?? {}),
     ...checkFinalizers(metadata, previous?.metadata),
   ];
@@ -97,13 +98,22 @@ function checkName(kind: Kind, { name }: ObjectMeta): StatusCause[] {
   return name.length > longest ? [invalidValue('metadata.name', name, `must be no more than ${longest} characters`)] : [];
 }
 
-function checkLabels(labels: Record<string, string>): StatusCause[] {
-  return Object.entries(labels).flatMap(([key, value]) => {
-    const causes = checkQualifiedName(key, 'metadata.labels');
-    if (!LABEL_VALUE.test(value)) causes.push(invalidValue('metadata.labels', value, LABEL_VALUE_RULE));
-    else if (value.length > 63) causes.push(invalidValue('metadata.labels', value, 'must be no more than 63 characters'));
-    return causes;
+function checkLabelKeys(labels: Record<string, string>): StatusCause[] {
+  return Object.keys(labels).flatMap((key) => checkQualifiedName(key, 'metadata.labels'));
+}
+
+function checkLabelValues(labels: Record<string, string>): StatusCause[] {
+  return Object.values(labels).flatMap((value) => {
+    if (!LABEL_VALUE.test(value)) return [invalidValue('metadata.labels', value, LABEL_VALUE_RULE)];
+    return value.length > 63 ? [invalidValue('metadata.labels', value, 'must be no more than 63 characters')] : [];
   });
+}
+
+/** What is let through here but would be refused by a cluster. */
+export function labelWarnings(kind: Kind, { labels = {} }: ObjectMeta): string[] {
+  if (!kind.freeLabelValues || checkLabelValues(labels).length === 0) return [];
+  const keys = Object.keys(labels).filter((key) => checkLabelValues({ [key]: labels[key] ?? '' }).length > 0);
+  return [`metadata.labels: a cluster would refuse the text of ${keys.join(', ')}: at most 63 letters, digits, '-', '_' and '.'`];
 }
 
 function checkAnnotations(annotations: Record<string, string>): StatusCause[] {

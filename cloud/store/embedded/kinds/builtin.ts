@@ -119,6 +119,7 @@ export const builtinKinds: readonly Kind[] = rows.map((row) => {
     persistence: 'now',
     createOnUpdate: false,
     nameRule: 'subdomain',
+    freeLabelValues: false,
     ...row,
   };
 });

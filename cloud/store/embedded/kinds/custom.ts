@@ -6,6 +6,9 @@ import { customColumns } from './columns.ts';
 import type { DeclaredColumn } from './columns.ts';
 import type { Kind, ScalePaths } from './kind.ts';
 
+/** Annotation of a definition whose objects were published with labels that no cluster takes. */
+const LABEL_VALUES = 'hivelet.dev/label-values';
+
 /** `crd` has passed `checkCrd`. */
 export function kindsOf(crd: KubeObject): Kind[] {
   const spec = crd['spec'];
@@ -26,6 +29,7 @@ export function kindsOf(crd: KubeObject): Kind[] {
     persistence: 'now',
     createOnUpdate: false,
     nameRule: 'subdomain',
+    freeLabelValues: crd.metadata.annotations?.[LABEL_VALUES] === 'free-text',
     fields: new Map(),
   } as const;
   return listAt(spec, 'versions')

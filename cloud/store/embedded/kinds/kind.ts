@@ -48,6 +48,8 @@ export interface Kind {
   /** PUT of an object that does not exist creates it (leases). */
   createOnUpdate: boolean;
   nameRule: 'subdomain' | 'label';
+  /** Label values that break the rules of Kubernetes are warned about, not refused. */
+  freeLabelValues: boolean;
   /** Fills defaults, before validation. */
   prepare?: (object: KubeObject, previous: KubeObject | undefined) => void;
   check?: (object: KubeObject, previous: KubeObject | undefined) => StatusCause[];

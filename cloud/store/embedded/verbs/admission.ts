@@ -4,7 +4,7 @@ import { isRecord, own } from '../json-value.ts';
 import type { JsonRecord } from '../json-value.ts';
 import type { Kind } from '../kinds/kind.ts';
 import { groupVersionOf } from '../kinds/kind.ts';
-import { checkMetadata, metadataTypeFault, tidyMetadata } from '../metadata.ts';
+import { checkMetadata, labelWarnings, metadataTypeFault, tidyMetadata } from '../metadata.ts';
 import { defaultAndPrune } from '../schema/schema.ts';
 import { validate } from '../schema/validate.ts';
 import type { TypeMismatch } from '../schema/validate.ts';
@@ -99,7 +99,7 @@ export function admit(kind: Kind, object: KubeObject, { previous, validation, pa
     causes.push(...(kind.check?.(object, previous) ?? []));
   }
   if (causes.length > 0) throw invalid({ group: kind.group, kind: kind.kind, name: object.metadata.name }, causes);
-  return { object, warnings: validation === 'Warn' ? unknown : [] };
+  return { object, warnings: [...(validation === 'Warn' ? unknown : []), ...labelWarnings(kind, object.metadata)] };
 }
 
 function goMismatch(kind: Kind, { field, wanted, found }: TypeMismatch): string {
