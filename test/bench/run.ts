@@ -1,0 +1,25 @@
+/** Owns `make bench`: the figures of docs/performance.md, one JSON line each. `--quick` takes one short run of each. */
+import { cpus, release } from 'node:os';
+import { parseArgs } from 'node:util';
+import { diskBaseline, diskCost, throughput } from './loads.ts';
+import { idleMemory, memoryAfterUpdates, startUp } from './memory.ts';
+import { patchToRegister } from './patch.ts';
+import { print } from './programs.ts';
+
+const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string', default: '' } } });
+const runs = values.quick ? 1 : 5;
+const seconds = values.quick ? 2 : 5;
+
+const measurements: Record<string, () => Promise<void>> = {
+  load: () => throughput(runs, seconds, 'off'),
+  'load-link-down': () => throughput(runs, seconds, 'down'),
+  disk: () => diskCost(),
+  start: () => startUp(values.quick ? 3 : 11),
+  idle: () => idleMemory(values.quick ? 10 : 60),
+  memory: () => memoryAfterUpdates(values.quick ? 20_000 : 100_000),
+  patch: () => patchToRegister(values.quick ? 20 : 200),
+};
+
+print({ what: 'machine', node: process.version, cpu: cpus()[0]?.model ?? '', cores: cpus().length, kernel: release(), ...diskBaseline() });
+for (const [name, measure] of Object.entries(measurements))
+  if (values.only === '' || values.only.split(',').includes(name)) await measure();
