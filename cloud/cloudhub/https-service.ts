@@ -79,7 +79,7 @@ export class HttpsService implements Module {
       }
       case '/hivelet/uploads':
         return this.#mayRead(request)
-          ? void this.#uploads(url, response)
+          ? void this.#uploads(url, response).catch(() => response.destroy())
           : answer(response, 401, 'the bearer token of the admin is missing or wrong\n');
       default:
         return answer(response, 404, `there is no ${url.pathname} here\n`);
@@ -91,7 +91,7 @@ export class HttpsService implements Module {
     return timingSafeEqual(digest(request.headers.authorization ?? ''), digest(`Bearer ${this.#options.adminToken}`));
   }
 
-  /** NDJSON, oldest first; `follow=1` goes on with new ones, `after`, `node` and `last` choose. Never rejects. */
+  /** NDJSON, oldest first; `follow=1` goes on with new ones, `after`, `node` and `last` choose. */
   async #uploads(url: URL, response: ServerResponse): Promise<void> {
     const { uploads } = this.#options;
     const node = url.searchParams.get('node') ?? undefined;

@@ -1,0 +1,100 @@
+/** Owns which Kubernetes API cloudcore works on: a cluster's, the embedded one in this process, or that of a running `hivelet api`. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Clock } from '#beehive/clock.ts';
+import type { Config } from '#beehive/config.ts';
+import { HiveletError, isHiveletError } from '#beehive/errors.ts';
+import type { Logger } from '#beehive/log.ts';
+import { parseListen, type settings } from './config.ts';
+import { cloudFiles, readAdminAccess } from './pki/init.ts';
+import { readFile } from 'node:fs/promises';
+import { openApiServer, type ApiServer } from './store/embedded/server.ts';
+import { ADMIN_GROUP } from './store/embedded/access.ts';
+import { KubeClient } from './store/kubeconfig/client.ts';
+import { readInClusterAccess, readKubeconfig, writeKubeconfig, type KubeAccess } from './store/kubeconfig/file.ts';
+
+export interface ApiOptions {
+  config: Config<typeof settings>;
+  dataDir: string;
+  clock: Clock;
+  log: Logger;
+}
+
+export interface ChosenApi {
+  access: KubeAccess;
+  /** Set when the API is served from this process. */
+  server?: ApiServer;
+}
+
+export function kubeconfigFile(dataDir: string): string {
+  return join(dataDir, 'kubeconfig');
+}
+
+/** Needs the certificates of `initCloud`. Throws CONFIG_INVALID, STORE_LOCKED, PORT_IN_USE with what to do. */
+export async function chooseApi(options: ApiOptions): Promise<ChosenApi> {
+  const { config, dataDir, log } = options;
+  const given = config.get('kubeAPIConfig.kubeConfig');
+  if (given !== '') {
+    log.info('api.cluster', { kubeConfig: given });
+    return { access: readKubeconfig(given) };
+  }
+  if (!config.get('modules.apiServer.enable')) return { access: foundAccess(dataDir, log) };
+  try {
+    return await serveApi(options);
+  } catch (error) {
+    const running = isHiveletError(error, 'STORE_LOCKED') ? await runningApi(options) : undefined;
+    if (running === undefined) throw error;
+    log.info('api.shared', { server: running.server, reason: 'its database is open in a running `hivelet api`, so that one is used' });
+    return { access: running };
+  }
+}
+
+/** Opens the embedded API and writes its kubeconfig. */
+export async function serveApi({ config, dataDir, clock, log }: ApiOptions): Promise<Required<ChosenApi>> {
+  const files = cloudFiles(dataDir);
+  const listen = parseListen(config.get('modules.apiServer.listen'), 'modules.apiServer.listen');
+  const { authority, token } = await readAdminAccess(dataDir);
+  const [cert, key] = await Promise.all([readFile(files.api.certificate, 'utf8'), readFile(files.api.key, 'utf8')]);
+  const server = await openApiServer({
+    dataDir: config.get('modules.apiServer.database') || join(dataDir, 'cloud'),
+    listen,
+    tls: { cert, key, ca: authority },
+    tokens: [{ token, user: 'admin', groups: [ADMIN_GROUP] }],
+    clock,
+    log: log.child({ module: 'apiServer' }),
+  });
+  // A wildcard address is nothing to dial, and the certificate names this machine itself.
+  const dialled = ['0.0.0.0', '::'].includes(listen.host) ? '127.0.0.1' : listen.host;
+  const address = `https://${dialled.includes(':') ? `[${dialled}]` : dialled}:${server.port}`;
+  writeKubeconfig(kubeconfigFile(dataDir), { server: address, ca: authority, token });
+  return { access: readKubeconfig(kubeconfigFile(dataDir)), server };
+}
+
+/** No kubeconfig named, no embedded API wanted: that of `hivelet api` beside us, else the cluster that we run in. */
+function foundAccess(dataDir: string, log: Logger): KubeAccess {
+  const own = kubeconfigFile(dataDir);
+  if (existsSync(own)) {
+    log.info('api.cluster', { kubeConfig: own });
+    return readKubeconfig(own);
+  }
+  if (process.env['KUBERNETES_SERVICE_HOST'] !== undefined) return readInClusterAccess(process.env);
+  throw new HiveletError(
+    'CONFIG_INVALID',
+    `modules.apiServer.enable is false and there is no ${own}: set kubeAPIConfig.kubeConfig, or start \`hivelet api\``,
+  );
+}
+
+async function runningApi({ dataDir, clock }: ApiOptions): Promise<KubeAccess | undefined> {
+  const file = kubeconfigFile(dataDir);
+  if (!existsSync(file)) return undefined;
+  const access = readKubeconfig(file);
+  const client = new KubeClient({ access, clock, timeoutMs: 3000 });
+  try {
+    await client.raw('/version');
+    return access;
+  } catch {
+    return undefined;
+  } finally {
+    client.close();
+  }
+}
