@@ -23,7 +23,7 @@ import { createMapperHost } from '../mappers/host/mapper-host.ts';
 import { createPlugins } from '../mappers/index.ts';
 import { MetaManager } from './metamanager/metamanager.ts';
 import { openDatabase } from './store/database.ts';
-import { createCommitter } from './store/group-commit.ts';
+import { createCommitter, type Committer } from './store/group-commit.ts';
 import { createMetaTable, createSubTopicTable } from './store/meta-table.ts';
 import { createTwinTable } from './store/twin-table.ts';
 import { createUploadTable } from './store/upload-table.ts';
@@ -128,7 +128,7 @@ type ComposeOptions = EdgeOptions & { node: string; path: string; database: Retu
 function compose(options: ComposeOptions): Parts {
   const { config, dataDir, clock, log, node, database, path } = options;
   const { sqlite, storeUuid } = database;
-  const committer = createCommitter({ sqlite, path, onFailure: (error) => log.error('store.failed', { code: error.code, error }) });
+  const committer = createCommitter({ sqlite, path, clock, onFailure: (error) => log.error('store.failed', { code: error.code, error }) });
   const bus = new Bus<BeehiveMessage>(clock);
   const meta = createMetaTable(sqlite);
   const seconds = (
@@ -211,6 +211,7 @@ function compose(options: ComposeOptions): Parts {
     config.get('modules.edged.enable') && status,
     config.get('modules.edgeHub.enable') && hub,
     lastSeenModule(twin),
+    storeModule(committer),
   ];
   return { modules: modules.filter((module): module is Module => typeof module === 'object'), twin, broker };
 }
@@ -312,5 +313,18 @@ function lastSeenModule(twin: DeviceTwin): Module {
       return Promise.resolve();
     },
     health: () => ({ ok: true }),
+  };
+}
+
+/** Tells how well the grouping works. */
+function storeModule(committer: Committer): Module {
+  return {
+    name: 'store',
+    start: () => Promise.resolve(),
+    stop: () => Promise.resolve(),
+    health: () => {
+      const { batches, jobs, failures } = committer.stats;
+      return { ok: true, detail: `${String(jobs)} changes in ${String(batches)} commits, ${String(failures)} failed` };
+    },
   };
 }

@@ -1,4 +1,5 @@
 /** Owns transactions: what arrives together is committed together, and everybody is answered after the sync (DESIGN D8). */
+import type { Clock } from '#beehive/clock.ts';
 import type { HiveletError } from '#beehive/errors.ts';
 import { storeError, type Sqlite } from './database.ts';
 
@@ -25,27 +26,29 @@ export interface Committer {
   readonly stats: Readonly<CommitStats>;
 }
 
-/** A batch may wait this many turns of the event loop for its companions; at one update at a time it waits for none. */
-const MAX_EXTRA_TURNS = 12;
+/** A batch waits at most this long for its companions; at one update at a time it waits for none. */
+const LONGEST_WAIT_MS = 1;
 
-export function createCommitter(options: { sqlite: Sqlite; path: string; onFailure?: (error: HiveletError) => void }): Committer {
-  const { sqlite, path, onFailure } = options;
+export function createCommitter(options: {
+  sqlite: Sqlite;
+  path: string;
+  clock: Pick<Clock, 'monotonic'>;
+  onFailure?: (error: HiveletError) => void;
+}): Committer {
+  const { sqlite, path, clock, onFailure } = options;
   const begin = sqlite.prepare('BEGIN IMMEDIATE');
   const commit = sqlite.prepare('COMMIT');
   const stats: CommitStats = { batches: 0, jobs: 0, failures: 0 };
   let queue: Job[] = [];
   let scheduled = false;
+  /** About how many came together lately. */
   let usual = 1;
-  let turns = 0;
-  let seen = 0;
+  let untilMs = 0;
 
+  // Under load the companions of a batch arrive over a few turns; waiting for about as many as last time trades part of
+  // a millisecond for a sync saved.
   const turn = (): void => {
-    // Under load the companions of a batch arrive over a few turns; waiting for about as many as last time trades
-    // microseconds for a sync saved. A turn that brings nothing new ends the wait.
-    const growing = queue.length > seen || turns < 2;
-    if (queue.length < usual && growing && turns < MAX_EXTRA_TURNS) {
-      seen = queue.length;
-      turns++;
+    if (queue.length < usual && clock.monotonic() < untilMs) {
       setImmediate(turn);
       return;
     }
@@ -85,8 +88,7 @@ export function createCommitter(options: { sqlite: Sqlite; path: string; onFailu
       queue.push(job);
       if (scheduled) return;
       scheduled = true;
-      turns = 0;
-      seen = 0;
+      untilMs = usual === 1 ? 0 : clock.monotonic() + LONGEST_WAIT_MS;
       setImmediate(turn);
     },
   };

@@ -1,5 +1,6 @@
 /** Owns the twin loads: updates per second, order, bytes and syncs, measured with the public MQTT topics only. */
 import { closeSync, fdatasyncSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { get } from 'node:http';
 import { join } from 'node:path';
 import { havePeer } from '#test/support/peers.ts';
 import { runProcess } from '#test/support/processes.ts';
@@ -88,23 +89,37 @@ export function linkSets(link: 'off' | 'down'): string[] {
   return link === 'off' ? ['modules.edgeHub.enable=false'] : ['modules.edgeHub.websocket.server=127.0.0.1:9'];
 }
 
-/** Bytes (from /proc/PID/io) and syncs (counted by strace where it is there) per 10,000 updates. */
+/** Bytes (from /proc/PID/io) and commits (as the program counts them) per 10,000 updates; strace, where it is there, checks that a commit is a sync. */
 export async function diskCost(): Promise<void> {
   for (const shape of [shapes[0], shapes[3]]) {
     const edge = await startEdge({ devices: 100, sets: linkSets('down') });
-    const before = bytesWritten(edge.pid);
+    await twinLoad(edge.mqttPort, { ...shape, count: 1000 });
+    const before = { bytes: bytesWritten(edge.pid), commits: await commitsOf(edge) };
     await twinLoad(edge.mqttPort, { ...shape, count: 10_000, duration: 20 });
-    const bytes = bytesWritten(edge.pid) - before;
+    const bytes = bytesWritten(edge.pid) - before.bytes;
+    const commits = (await commitsOf(edge)) - before.commits;
     await edge.stop();
-    const syncs = havePeer('strace') ? await countSyncs(shape) : null;
     print({
       what: 'disk per 10,000 updates',
       ...shape,
       mb_written: Math.round(bytes / 1e5) / 10,
-      syncs,
-      updates_per_sync: syncs === null ? null : Math.round(100_000 / syncs) / 10,
+      commits,
+      updates_per_commit: Math.round(100_000 / commits) / 10,
+      syncs_under_strace: havePeer('strace') ? await countSyncs(shape) : null,
     });
   }
+}
+
+/** From `/modules` on the control socket. */
+function commitsOf({ dataDir }: BenchEdge): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const request = get({ socketPath: join(dataDir, 'edge/control.sock'), path: '/modules' }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (part: string) => (text += part));
+      response.on('end', () => resolve(Number(/changes in (\d+) commits/.exec(text)?.[1])));
+    });
+    request.on('error', reject);
+  });
 }
 
 async function countSyncs(shape: { devices: number; outstanding: number }): Promise<number> {
