@@ -16,7 +16,7 @@ export interface BoundPoint {
 export interface Binding {
   readonly link: unknown;
   readonly points: ReadonlyMap<string, BoundPoint>;
-  /** Properties whose visitor cannot be used: name -> why. */
+  /** What of the profile cannot be used, by property or field: name -> why. */
   readonly faults: ReadonlyMap<string, string>;
 }
 
@@ -35,7 +35,14 @@ export function bindDevice(profile: DeviceProfile, plugin: MapperPlugin): Bindin
       faults.set(name, messageOf(error));
     }
   }
+  if (profile.data !== undefined && !isTopic(profile.data.topic))
+    faults.set('spec.data.dataTopic', `${JSON.stringify(profile.data.topic)} is no topic to publish on`);
   return { link, points, faults };
+}
+
+/** Wildcards are for subscribers. */
+export function isTopic(topic: string): boolean {
+  return topic !== '' && !/[+#\0]/.test(topic);
 }
 
 function bindPoint(property: PropertyProfile, config: Record<string, unknown>, plugin: MapperPlugin): BoundPoint {

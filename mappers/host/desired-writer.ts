@@ -5,6 +5,7 @@ import type { Logger } from '#beehive/log.ts';
 import { backoff } from '#beehive/retry.ts';
 import { sameValue } from '#device-models/values.ts';
 import type { PropertyValue } from '../contract.ts';
+import { Background } from './abortable.ts';
 import type { BoundPoint } from './binding.ts';
 import { normalised, toDevice } from './convert.ts';
 import { NO_DESIRED, sameVersion, stepDesired, type DesiredInput, type DesiredState, type Version } from './desired.ts';
@@ -32,6 +33,7 @@ interface Wish {
 export class DesiredWriter {
   readonly #deps: DesiredWriterDeps;
   readonly #wishes = new Map<string, Wish>();
+  readonly #background = new Background();
   #stopped = false;
 
   constructor(deps: DesiredWriterDeps) {
@@ -85,9 +87,11 @@ export class DesiredWriter {
     return [...this.#wishes.values()].flatMap(({ state }) => (state.phase === 'refused' ? [state.reason] : []));
   }
 
-  stop(): void {
+  /** Resolves when no write is under way; those that are have to be aborted by the caller. */
+  async stop(): Promise<void> {
     this.#stopped = true;
     for (const wish of this.#wishes.values()) wish.timer?.cancel();
+    await this.#background.settled();
   }
 
   #step(name: string, input: DesiredInput): void {
@@ -119,7 +123,7 @@ export class DesiredWriter {
     const wish = this.#wishes.get(name);
     if (this.#stopped || bound === undefined || wish?.state.phase !== 'pending' || !this.#deps.reachable()) return;
     this.#step(name, { kind: 'started' });
-    void this.#write(name, bound, wish.state.version);
+    this.#background.run(this.#write(name, bound, wish.state.version));
   }
 
   /** Never rejects: every outcome is an input of the machine. */

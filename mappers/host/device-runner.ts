@@ -1,11 +1,11 @@
 /** Owns one device: reads it in its cycles, writes what is desired, reports values and state. */
-import type { Clock } from '#beehive/clock.ts';
+import type { Clock, Timer } from '#beehive/clock.ts';
 import { HiveletError, isHiveletError, messageOf } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
 import { backoff } from '#beehive/retry.ts';
 import type { DeviceProfile } from '#device-models/device-profile.ts';
-import { deviceTopic } from '#wire/topics.ts';
 import type { Connection, PropertyValue, PubSub, Reading } from '../contract.ts';
+import { Alarm, Background } from './abortable.ts';
 import type { Binding, BoundPoint } from './binding.ts';
 import { toText } from './convert.ts';
 import { DesiredWriter } from './desired-writer.ts';
@@ -13,7 +13,8 @@ import { afterAnswer, afterMiss, stateOf, UNTRIED, type DeviceState, type Livene
 import { FIRST_RETRY_MS, LAST_RETRY_MS, type Link } from './link.ts';
 import { Reporter } from './reporter.ts';
 import { createSchedule, type Schedule } from './schedule.ts';
-import { parseDelta, parseGetResult, twinGet } from './twin-messages.ts';
+import { TwinDialogue } from './twin-dialogue.ts';
+import type { KnownTwin } from './twin-messages.ts';
 
 export interface RunnerDeps {
   profile: DeviceProfile;
@@ -27,12 +28,14 @@ export interface RunnerDeps {
 
 /** After one unanswered attempt the next comes soon: it tells a lost frame from a dead device. */
 const CONFIRM_MS = 1000;
+const CONFIRM_SHARE = 0.25;
 
 export class DeviceRunner {
   readonly #deps: RunnerDeps;
   readonly #stopping = new AbortController();
   readonly #reporter: Reporter;
   readonly #writer: DesiredWriter;
+  readonly #twin: TwinDialogue;
   readonly #schedule: Schedule;
   readonly #failing: Map<string, string>;
   /** Taken from the schedule but not read, because the device did not answer. */
@@ -43,9 +46,10 @@ export class DeviceRunner {
   #cycleMs = Infinity;
   #texts = new Map<string, string>();
   #pauses: Generator<number, never>;
-  #question = 0;
-  #answered = false;
-  #running: Promise<void> = Promise.resolve();
+  readonly #background = new Background();
+  readonly #alarm: Alarm;
+  #subscribed: Connection | undefined;
+  #verdict: Timer | undefined;
 
   constructor(deps: RunnerDeps) {
     this.#deps = deps;
@@ -60,27 +64,33 @@ export class DeviceRunner {
       write: (bound, value) => this.#write(bound, value),
       changed: () => this.#showState(),
     });
+    this.#twin = new TwinDialogue({
+      device: profile.name,
+      mqtt,
+      clock,
+      signal: this.#stopping.signal,
+      onAnswer: (twins, askedAt) => this.#learnt(twins, askedAt),
+      onDelta: ({ wanted, expected }) => this.#writer.wanted(wanted, expected),
+    });
     const cycles = [...binding.points.values()].map(({ point, collectCycleMs }) => ({ name: point.name, collectCycleMs }));
     this.#schedule = createSchedule(cycles, clock.monotonic());
     this.#pauses = this.#newPauses();
+    this.#alarm = new Alarm(clock);
   }
 
   start(): void {
-    const { mqtt, profile } = this.#deps;
-    mqtt.subscribe(deviceTopic.twinDelta(profile.name), (_topic, payload) => this.#onDelta(payload));
-    mqtt.subscribe(deviceTopic.twinGetResult(profile.name), (_topic, payload) => this.#onGetResult(payload));
-    this.#running = Promise.all([this.#poll(), this.#ask()]).then(() => undefined);
+    this.#twin.start();
+    this.#background.run(this.#poll());
     if (this.#deps.binding.points.size === 0) this.#showUseless();
   }
 
   async stop(): Promise<void> {
-    const { mqtt, profile } = this.#deps;
-    mqtt.unsubscribe(deviceTopic.twinDelta(profile.name));
-    mqtt.unsubscribe(deviceTopic.twinGetResult(profile.name));
-    this.#stopping.abort(new HiveletError('STOPPED', `${profile.name} is no longer served`));
-    this.#writer.stop();
+    this.#stopping.abort(new HiveletError('STOPPED', `${this.#deps.profile.name} is no longer served`));
+    await this.#twin.stop();
+    await this.#writer.stop();
+    await this.#background.settled();
     this.#reporter.stop();
-    await this.#running;
+    this.#forgetVerdict();
   }
 
   get state(): DeviceState | undefined {
@@ -95,7 +105,7 @@ export class DeviceRunner {
       try {
         const wait = this.#nextPollAt() - clock.monotonic();
         if (wait === Infinity) return;
-        if (wait > 0) await clock.sleep(wait, signal);
+        if (wait > 0) await this.#alarm.wait(wait, signal);
         await this.#collect();
       } catch (error) {
         if (!signal.aborted) this.#deps.log.error('mapper.poll.failed', { error });
@@ -108,9 +118,10 @@ export class DeviceRunner {
   #nextPollAt(): number {
     const { clock, link } = this.#deps;
     if (this.#liveness.misses === 0) return this.#schedule.nextAt();
-    if (this.#liveness.reachable === true) return clock.monotonic() + Math.min(this.#cycleMs, CONFIRM_MS);
+    const soon = Math.min(this.#cycleMs * CONFIRM_SHARE, CONFIRM_MS);
+    if (this.#liveness.reachable === true) return clock.monotonic() + soon;
     // On a shared line the link decides when it can afford a probe.
-    const pause = link.shared ? Math.min(this.#cycleMs, CONFIRM_MS) : this.#pauses.next().value;
+    const pause = link.shared ? soon : this.#pauses.next().value;
     return Math.max(link.retryAt, clock.monotonic() + pause);
   }
 
@@ -138,11 +149,26 @@ export class DeviceRunner {
     for (const { name } of points) this.#owed.delete(name);
     const fresh = readings.filter(({ name }) => this.#writes.get(name) === before.get(name));
     this.#showed(fresh);
+    if (connection.subscribe !== undefined && this.#subscribed !== connection) this.#background.run(this.#subscribe(connection));
+  }
+
+  /** Values that the device pushes come besides the polled ones, as long as the connection lasts. */
+  async #subscribe(connection: Connection): Promise<void> {
+    const { signal } = this.#stopping;
+    const points = [...this.#deps.binding.points.values()].map(({ point }) => point);
+    this.#subscribed = connection;
+    try {
+      await connection.subscribe?.(this.#deps.binding.link, points, (reading) => signal.aborted || this.#showed([reading]), signal);
+    } catch (error) {
+      // Polling goes on; the next connection tries again.
+      if (!signal.aborted) this.#deps.log.warn('mapper.subscribe.failed', { error });
+    }
   }
 
   #showed(readings: readonly Reading[]): void {
     const wasAway = this.#liveness.reachable === false;
     this.#liveness = afterAnswer(this.#deps.clock.monotonic());
+    this.#forgetVerdict();
     const texts = new Map<string, string>();
     for (const reading of readings) this.#keep(reading, texts);
     this.#reporter.values(texts);
@@ -168,23 +194,38 @@ export class DeviceRunner {
   }
 
   #missed(error: unknown): void {
+    const certain = isHiveletError(error) && (error.facts.refused === true || error.code === 'PROFILE_INVALID');
+    this.#silent(messageOf(error), certain);
+    if (this.#liveness.reachable !== true) return;
+    // The second attempt may take its time-out; two silent cycles are enough.
+    const overdue = (this.#liveness.answeredAt ?? 0) + 2 * this.#cycleMs - this.#deps.clock.monotonic();
+    this.#verdict ??= this.#deps.clock.timer(overdue, () => this.#silent(messageOf(error), true));
+  }
+
+  #silent(reason: string, certain: boolean): void {
     const { clock, log } = this.#deps;
     const before = this.#liveness;
-    const certain = isHiveletError(error) && (error.facts.refused === true || error.code === 'PROFILE_INVALID');
-    this.#liveness = afterMiss(before, { at: clock.monotonic(), cycleMs: this.#cycleMs, reason: messageOf(error), certain });
+    this.#liveness = afterMiss(before, { at: clock.monotonic(), cycleMs: this.#cycleMs, reason, certain });
     if (before.reachable !== false && this.#liveness.reachable === false) {
-      log.warn('mapper.device.offline', { error });
+      log.warn('mapper.device.offline', { reason });
+      this.#forgetVerdict();
       this.#pauses = this.#newPauses();
       this.#writer.away();
     }
+    // The next attempt may now be due earlier than the cycle says.
+    this.#alarm.ring();
     this.#showState();
+  }
+
+  #forgetVerdict(): void {
+    this.#verdict?.cancel();
+    this.#verdict = undefined;
   }
 
   /** While it was away somebody may have changed or withdrawn a value: the twin is asked before anything is asserted. */
   #cameBack(): void {
     this.#deps.log.info('mapper.device.online');
-    this.#answered = false;
-    void this.#ask();
+    this.#twin.ask();
   }
 
   async #write(bound: BoundPoint, value: PropertyValue): Promise<void> {
@@ -199,7 +240,7 @@ export class DeviceRunner {
       if (!signal.aborted && isHiveletError(error, 'DEVICE_UNREACHABLE')) this.#missed(error);
       throw error;
     }
-    void this.#readBack(bound);
+    this.#background.run(this.#readBack(bound));
   }
 
   /** The twin learns at once what the device made of it. A failure is left to the next cycle. */
@@ -212,40 +253,11 @@ export class DeviceRunner {
     }
   }
 
-  /** Asks the twin until it answers: it may not know the device yet. */
-  async #ask(): Promise<void> {
-    const { mqtt, clock, profile } = this.#deps;
-    const { signal } = this.#stopping;
-    const question = ++this.#question;
-    const pauses = this.#newPauses();
-    try {
-      while (!this.#answered && question === this.#question) {
-        mqtt.publish(deviceTopic.twinGet(profile.name), twinGet(this.#eventId(), clock.now()));
-        await clock.sleep(FIRST_RETRY_MS / 2 + pauses.next().value, signal);
-      }
-    } catch (error) {
-      if (!signal.aborted) throw error;
-    }
-  }
-
-  #eventId(): string {
-    return `mapper-${this.#question}`;
-  }
-
-  #onGetResult(payload: Buffer): void {
-    const result = parseGetResult(payload, this.#eventId());
-    if (result === undefined || this.#answered || 'unknown' in result) return;
-    this.#answered = true;
-    for (const name of this.#deps.binding.points.keys()) this.#reporter.correct(name, result.twins.get(name)?.actual);
-    this.#writer.known(result.twins);
+  #learnt(twins: ReadonlyMap<string, KnownTwin>, askedAt: number): void {
+    for (const name of this.#deps.binding.points.keys()) this.#reporter.correct(name, twins.get(name)?.actual, askedAt);
+    this.#writer.known(twins);
     for (const [name, text] of this.#texts) this.#writer.shown(name, text);
     this.#writer.back();
-  }
-
-  /** Before the first answer a delta cannot be judged: it does not say what was reached before. */
-  #onDelta(payload: Buffer): void {
-    const delta = this.#answered ? parseDelta(payload) : undefined;
-    if (delta !== undefined) this.#writer.wanted(delta.wanted, delta.expected);
   }
 
   #showState(): void {

@@ -3,6 +3,7 @@ import type { Clock, Timer } from '#beehive/clock.ts';
 import type { DeviceProfile } from '#device-models/device-profile.ts';
 import { deviceTopic } from '#wire/topics.ts';
 import type { PubSub } from '../contract.ts';
+import { isTopic } from './binding.ts';
 import { sameState, type DeviceState } from './device-state.ts';
 import { dataUpdate, stateUpdate, twinUpdate, type ReportedValue } from './twin-messages.ts';
 
@@ -34,7 +35,7 @@ export class Reporter {
   constructor(deps: ReporterDeps) {
     this.#deps = deps;
     this.#cycles = new Map(deps.profile.properties.map(({ name, reportCycleMs, type }) => [name, { reportCycleMs, type }]));
-    this.#series = new Set(deps.profile.data?.properties ?? []);
+    this.#series = new Set(isTopic(deps.profile.data?.topic ?? '') ? deps.profile.data?.properties : []);
   }
 
   /** The values of one reading: name -> text. Changed ones and those whose report cycle is over go out in one message. */
@@ -54,9 +55,10 @@ export class Reporter {
     if (due.size > 0) this.#deps.mqtt.publish(deviceTopic.twinUpdate(this.#deps.profile.name), twinUpdate(due, timestamp));
   }
 
-  /** The twin holds something else than we told it last: tell it again with the next reading. */
-  correct(name: string, stored: string | undefined): void {
-    if (this.#reported.get(name)?.text !== stored) this.#reported.delete(name);
+  /** The twin holds something else than we told it before we asked (`askedAt`, monotonic ms): tell it again with the next reading. */
+  correct(name: string, stored: string | undefined, askedAt: number): void {
+    const last = this.#reported.get(name);
+    if (last !== undefined && last.at < askedAt && last.text !== stored) this.#reported.delete(name);
   }
 
   /** Published when it changed, and as a slow heartbeat. */

@@ -18,7 +18,7 @@ export function decode(access: ModbusAccess, data: Uint8Array): PropertyValue {
     case 'text':
       return trimmed(bytes).toString('utf8');
     case 'bytes':
-      return Uint8Array.prototype.slice.call(bytes);
+      return Uint8Array.from(bytes);
   }
 }
 

@@ -77,18 +77,22 @@ interface Found {
   value: unknown;
 }
 
-function blocksOf(input: Fields): { path: string; fields: Fields }[] {
-  const blocks = [{ path: '', fields: input }];
-  for (const name of NESTED) {
-    for (const block of [...blocks]) {
-      const fields = fieldsAt(block.fields, name);
-      if (fields !== undefined) blocks.push({ path: `${block.path}.${name}`, fields });
-    }
-  }
-  return blocks;
+interface Block {
+  path: string;
+  fields: Fields;
 }
 
-function findIn(blocks: readonly { path: string; fields: Fields }[], names: readonly string[], at: string): Found | undefined {
+/** The block and what is nested in it; deeper than a Device can be written, it ends. */
+function blocksOf(fields: Fields, at = '', depth = 0): Block[] {
+  if (depth > 3) return [];
+  const nested = NESTED.flatMap((name) => {
+    const inner = fieldsAt(fields, name);
+    return inner === undefined ? [] : blocksOf(inner, `${at}.${name}`, depth + 1);
+  });
+  return [{ path: at, fields }, ...nested];
+}
+
+function findIn(blocks: readonly Block[], names: readonly string[], at: string): Found | undefined {
   for (const block of blocks) {
     for (const name of names) {
       const value = field(block.fields, name);
