@@ -40,8 +40,7 @@ function extensionOf(view: DeviceView, clusterUid: string): DeviceEntry['hivelet
  * the object, `''` when no value is desired, the type that the desired value names.
  */
 export function twinsOf(view: DeviceView, { peer, now }: Dialect): Record<string, MsgTwin> {
-  const version = { cloud: view.resourceVersion, edge: 0 };
-  const expected = (value: string): MsgTwin => ({ expected: { value, metadata: { timestamp: now } }, expected_version: version });
+  const expected = (value: string): MsgTwin => ({ expected: { value, metadata: { timestamp: now } } });
   const ours = peer === 'hivelet';
   const told = new Set(view.twins);
   const properties = ours ? view.profile.properties : view.profile.properties.filter(({ name }) => told.has(name));
@@ -52,6 +51,7 @@ export function twinsOf(view: DeviceView, { peer, now }: Dialect): Record<string
         ...(desired === undefined && ours ? {} : expected(desired?.value ?? '')),
         optional: false,
         metadata: { type: ours ? type : (desired?.type ?? 'string') },
+        expected_version: { cloud: view.resourceVersion, edge: 0 },
       },
     ]),
   );

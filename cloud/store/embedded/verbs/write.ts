@@ -153,9 +153,10 @@ function checkPreconditions(kind: Kind, { next, previous }: { next: KubeObject; 
 /** What this path may change, over what stays. */
 function combine({ kind, subresource }: ItemTarget, previous: KubeObject, next: KubeObject): KubeObject {
   if (subresource === 'status') {
+    if (kind.custom) return withField({ ...previous }, 'status', next['status']);
+    const { labels: _labels, annotations: _annotations, ...rest } = previous.metadata;
     const { labels, annotations } = next.metadata;
-    const metadata = { ...previous.metadata };
-    if (!kind.custom) Object.assign(metadata, { labels, annotations });
+    const metadata = { ...rest, ...(labels === undefined ? {} : { labels }), ...(annotations === undefined ? {} : { annotations }) };
     return withField({ ...previous, metadata }, 'status', next['status']);
   }
   return kind.hasStatus ? withField(next, 'status', copy(previous['status'])) : next;
