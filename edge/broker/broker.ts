@@ -1,6 +1,6 @@
 /** Owns the embedded MQTT broker: aedes with our way in, our way out, our store and our bounds. */
 import type { Socket } from 'node:net';
-import { Aedes, type Client, type PublishPacket, type Subscription } from 'aedes';
+import { Aedes, type Client, type ConnectPacket, type PublishPacket, type Subscription } from 'aedes';
 import mqttPacket from 'mqtt-packet';
 import type { Clock, Timer } from '#beehive/clock.ts';
 import { messageOf } from '#beehive/errors.ts';
@@ -66,6 +66,7 @@ export function createBroker(options: BrokerOptions): Broker {
 
 const EXPIRY_MS = 3_600_000;
 const RESERVED = '$SYS/';
+const IDENTIFIER_REJECTED = 2;
 
 class EmbeddedBroker implements Broker {
   readonly #options: BrokerOptions;
@@ -163,6 +164,7 @@ class EmbeddedBroker implements Broker {
       connectTimeout: this.#limits.connectTimeoutMs,
       drainTimeout: 0,
       maxClientsIdLength: 65_535, // MQTT 3.1 allows 23 characters, its clients send more
+      preConnect: (client, packet, done) => done(refuseNameless(client, packet), true),
       authorizePublish: (_client, will, done) => this.#admitWill(will, done),
       authorizeSubscribe: (client, subscription, done) => done(null, this.#grant(client as AedesClient, subscription)),
       authorizeForward: (client, packet) => admit(client as AedesClient, packet as ForwardPacket, context) as typeof packet | null,
@@ -264,4 +266,11 @@ class EmbeddedBroker implements Broker {
       this.#expireLater();
     });
   }
+}
+
+/** A session that is kept needs a name [MQTT-3.1.3-8]; aedes would invent one. */
+function refuseNameless(client: Client, { clientId, clean }: ConnectPacket): Error | null {
+  if (clientId !== '' || clean === true) return null;
+  client.conn.write(Buffer.from([0x20, 2, 0, IDENTIFIER_REJECTED]));
+  return new Error('a session that is kept needs a client id');
 }
