@@ -56,7 +56,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const notify = sdNotify({ env: process.env, clock: systemClock, log, pid: process.pid });
   notify.ready(`node ${edge.node}, MQTT ${edge.mqtt.join(' ')}`);
   notify.watch(() => edge.health().ok);
-  process.on('SIGUSR2', () => log.info('edgecore.modules', edge.health()));
+  process.on('SIGUSR2', () => log.info('edgecore.modules', { ...edge.health() }));
   const signal = await stopped;
   log.info('edgecore.stopping', { signal });
   notify.stopping();

@@ -20,7 +20,9 @@ export interface CloudOrigin {
 export function handleCloudUpdated(room: TwinRoom, id: string, content: Record<string, unknown>, ours: boolean): Outcome {
   const outcome = emptyOutcome();
   const now = room.clock.now();
-  const read = readTwinBody(content, { strict: false });
+  // Our cloud speaks for a whole device: one property that cannot be used must not keep the others from theirs.
+  const skipped = (twin: string, reason: string): void => room.log.warn('twin.desired.refused', { device: id, twin, reason });
+  const read = readTwinBody(content, { strict: false }, ours ? skipped : undefined);
   const device = room.registry.member(id);
   const envelope = { eventId: read.eventId, now };
   if (!read.ok) {

@@ -250,8 +250,11 @@ function entriesOf(room: TwinRoom, list: unknown): Entry[] {
       room.log.warn('membership.entry.refused', { reason: 'id is missing or holds one of / + #', id });
       return [];
     }
+    const skipped = (twin: string, reason: string): void => room.log.warn('twin.desired.refused', { device: id, twin, reason });
     const twins =
-      raw['twin'] === undefined || raw['twin'] === null ? new Map<string, MsgTwin | null>() : readTwins(raw['twin'], { strict: false });
+      raw['twin'] === undefined || raw['twin'] === null
+        ? new Map<string, MsgTwin | null>()
+        : readTwins(raw['twin'], { strict: false }, skipped);
     if (typeof twins === 'string') {
       room.log.warn('membership.entry.refused', { device: id, reason: twins });
       return [];

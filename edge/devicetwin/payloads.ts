@@ -20,6 +20,7 @@ const STRICT_VALUE = /^[a-zA-Z0-9\-_.,:/@#]{1,512}$/;
 /** Longest value text that is stored; a twin is a state, not a file. */
 const MAX_VALUE_BYTES = 16 * 1024;
 
+const undecodable = 'Unmarshal update request body failed, please check the request';
 const keyReason = 'Only letters, digits and the characters - _ . , : / @ # are allowed in a twin key, and less than 128 bytes';
 const strictReason = 'Only letters, digits and the characters - _ . , : / @ # are allowed in a twin value, and less than 512 bytes';
 const lengthReason = `a twin value has at most ${String(MAX_VALUE_BYTES)} bytes`;
@@ -27,32 +28,42 @@ const lengthReason = `a twin value has at most ${String(MAX_VALUE_BYTES)} bytes`
 /** `twin/update` and `cloud_updated` as they come over MQTT. */
 export function readTwinUpdate(payload: Buffer, rules: ValueRules): Read<Map<string, MsgTwin | null>> {
   const root = parseObject(payload);
-  if (root === undefined) return fault('', 400, 'Unmarshal update request body failed, please check the request');
+  if (root === undefined) return fault('', 400, undecodable);
   return readTwinBody(root, rules);
 }
 
+type Skipped = (key: string, reason: string) => void;
+
 /** The same body, already parsed (from the link). */
-export function readTwinBody(root: Record<string, unknown>, rules: ValueRules): Read<Map<string, MsgTwin | null>> {
+export function readTwinBody(root: Record<string, unknown>, rules: ValueRules, skipped?: Skipped): Read<Map<string, MsgTwin | null>> {
   const eventId = eventIdOf(root);
   const twin = pick(root, 'twin');
   if (twin === undefined || twin === null) return fault(eventId, 400, 'Update twin error, key:twin does not exist');
-  const twins = readTwins(twin, rules);
+  const twins = readTwins(twin, rules, skipped);
   return typeof twins === 'string' ? fault(eventId, 400, twins) : { ok: true, eventId, body: twins };
 }
 
-/** The twin map of an update or of a membership message; a text is the reason why not. */
-export function readTwins(input: unknown, rules: ValueRules): Map<string, MsgTwin | null> | string {
-  if (!isRecord(input)) return 'Unmarshal update request body failed, please check the request';
+/**
+ * The twin map of an update or of a membership message; a text is the reason why not. With `skipped` a twin that cannot
+ * be used is told and left out, the others are taken.
+ */
+export function readTwins(input: unknown, rules: ValueRules, skipped?: Skipped): Map<string, MsgTwin | null> | string {
+  if (!isRecord(input)) return undecodable;
   const twins = new Map<string, MsgTwin | null>();
   for (const [key, value] of Object.entries(input)) {
-    if (!KEY.test(key)) return keyReason;
-    const twin = value === null ? null : readTwin(value);
-    if (twin === undefined) return 'Unmarshal update request body failed, please check the request';
-    const reason = twin === null ? undefined : (valueReason(twin.expected?.value, rules) ?? valueReason(twin.actual?.value, rules));
-    if (reason !== undefined) return reason;
-    twins.set(key, twin);
+    const twin = readEntry(key, value, rules);
+    if (typeof twin !== 'string') twins.set(key, twin);
+    else if (skipped === undefined) return twin;
+    else skipped(key, twin);
   }
   return twins;
+}
+
+function readEntry(key: string, value: unknown, rules: ValueRules): MsgTwin | null | string {
+  if (!KEY.test(key)) return keyReason;
+  if (value === null) return null;
+  const twin = readTwin(value);
+  return twin === undefined ? undecodable : (valueReason(twin.expected?.value, rules) ?? valueReason(twin.actual?.value, rules) ?? twin);
 }
 
 function valueReason(value: string | undefined, rules: ValueRules): string | undefined {
@@ -81,13 +92,18 @@ function readTwin(input: unknown): MsgTwin | undefined {
   };
 }
 
+/** Half of a surrogate pair, which JSON can carry and UTF-8 cannot, becomes U+FFFD as in Go: memory holds what the disk gives back. */
+function wellFormed(text: string): string {
+  return text.replace(/\p{Surrogate}/gu, '\ufffd');
+}
+
 /** undefined: no value on this side (absent, null, `{}`); false: not decodable. The sender's time is ignored: edgecore stamps. */
 function readSide(input: unknown): TwinValue | undefined | false {
   if (input === undefined || input === null) return undefined;
   if (!isRecord(input)) return false;
   const value = pick(input, 'value');
   if (value === undefined || value === null) return undefined;
-  return typeof value === 'string' ? { value } : false;
+  return typeof value === 'string' ? { value: wellFormed(value) } : false;
 }
 
 function readType(metadata: unknown): string | undefined | false {
@@ -95,7 +111,7 @@ function readType(metadata: unknown): string | undefined | false {
   if (!isRecord(metadata)) return false;
   const type = pick(metadata, 'type');
   if (type === undefined || type === null) return undefined;
-  return typeof type === 'string' ? type : false;
+  return typeof type === 'string' ? wellFormed(type) : false;
 }
 
 function readVersion(input: unknown): TwinVersion | undefined {
@@ -110,11 +126,11 @@ export function readAttributes(input: unknown): Map<string, MsgAttr | null> {
   const attributes = new Map<string, MsgAttr | null>();
   if (!isRecord(input)) return attributes;
   for (const [name, value] of Object.entries(input)) {
-    if (value === null) attributes.set(name, null);
+    if (value === null) attributes.set(wellFormed(name), null);
     else if (isRecord(value)) {
       const type = readType(value['metadata']);
-      attributes.set(name, {
-        value: typeof value['value'] === 'string' ? value['value'] : '',
+      attributes.set(wellFormed(name), {
+        value: typeof value['value'] === 'string' ? wellFormed(value['value']) : '',
         ...(typeof value['optional'] === 'boolean' ? { optional: value['optional'] } : {}),
         ...(typeof type === 'string' ? { metadata: { type } } : {}),
       });
@@ -134,7 +150,7 @@ export function readState(payload: Buffer): Read<{ state: string; reason?: strin
   return {
     ok: true,
     eventId: eventIdOf(root),
-    body: { state, ...(typeof reason === 'string' && reason !== '' ? { reason: reason.slice(0, 1024) } : {}) },
+    body: { state, ...(typeof reason === 'string' && reason !== '' ? { reason: wellFormed(reason.slice(0, 1024)) } : {}) },
   };
 }
 
