@@ -41,7 +41,7 @@ test('the thermostat has the register map of the simulator, read each half secon
   assert.is(profile.protocol, 'modbus');
   assert.equal(profile.protocolConfig, { ip: '127.0.0.1', port: 1502, slaveID: 1 });
   assert.equal(visitorOf(profile, 'setpoint'), { register: 'HoldingRegister', offset: 0, limit: 1, scale: 0.1 });
-  assert.equal(visitorOf(profile, 'temperature'), { register: 'InputRegister', offset: 0, limit: 1, scale: 0.1 });
+  assert.equal(visitorOf(profile, 'temperature'), { register: 'HoldingRegister', offset: 1, limit: 1, scale: 0.1 });
   assert.equal(visitorOf(profile, 'heating'), { register: 'DiscreteInputRegister', offset: 0, limit: 1 });
   assert.equal(
     profile.properties.map(({ type, accessMode, minimum, maximum, collectCycleMs, tolerance }) => [

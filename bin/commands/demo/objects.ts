@@ -1,0 +1,71 @@
+/** Owns the sample devices of the demo: applied as `kubectl apply` would, and waited for. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { parse, parseDocument } from 'yaml';
+import type { Clock } from '#beehive/clock.ts';
+import { HiveletError } from '#beehive/errors.ts';
+import { deviceModels, devices, isKubeError, type KubeApi, type KubeObject } from '../../../cloud/store/kube-api.ts';
+import type { TwinSource } from '../twins/source.ts';
+
+const SAMPLES = path.join(import.meta.dirname, '../../../device-models/samples');
+const FILES = ['modbus-thermostat-model.yaml', 'dht11-model.yaml', 'modbus-thermostat.yaml', 'dht11.yaml'] as const;
+const USUAL_MODBUS_PORT = 1502;
+
+/** Copies the samples into `folder`, with the thermostat at another port if it is not the usual one; comments stay. */
+export function prepareSamples(folder: string, modbusPort: number): string[] {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  return FILES.map((name) => {
+    const text = readFileSync(path.join(SAMPLES, name), 'utf8');
+    const file = path.join(folder, name);
+    writeFileSync(file, modbusPort === USUAL_MODBUS_PORT ? text : withPort(text, modbusPort), { mode: 0o600 });
+    return file;
+  });
+}
+
+function withPort(text: string, port: number): string {
+  const document = parseDocument(text);
+  const place = ['spec', 'protocol', 'common', 'tcp', 'port'];
+  if (document.hasIn(place)) document.setIn(place, port);
+  return document.toString({ lineWidth: 0 });
+}
+
+/** Creates what is missing; of what is there only the definition is replaced, so that desired and reported values stay. */
+export async function applySamples(api: KubeApi, files: readonly string[], signal: AbortSignal): Promise<void> {
+  for (const file of files) {
+    const object = parse(readFileSync(file, 'utf8')) as KubeObject;
+    const type = object.kind === 'Device' ? devices : deviceModels;
+    const { name, namespace = 'default' } = object.metadata;
+    try {
+      await api.create(type, { ...object, metadata: { ...object.metadata, namespace } }, { signal });
+    } catch (error) {
+      if (!isKubeError(error, 'AlreadyExists')) throw error;
+      await api.patch(type, { namespace, name }, { type: 'merge', body: { spec: object['spec'] }, signal });
+    }
+  }
+}
+
+export interface Awaited {
+  source: TwinSource;
+  clock: Clock;
+  signal: AbortSignal;
+  withinMs: number;
+}
+
+/** Looks ten times a second until `done`; throws BUS_TIMEOUT with what is still missing. */
+export async function waitUntil(look: () => Promise<string | undefined>, { clock, signal, withinMs }: Awaited): Promise<void> {
+  const endMs = clock.monotonic() + withinMs;
+  for (;;) {
+    const missing = await look();
+    if (missing === undefined) return;
+    if (clock.monotonic() >= endMs) throw new HiveletError('BUS_TIMEOUT', `after ${withinMs / 1000} s ${missing}`);
+    await clock.sleep(100, signal);
+  }
+}
+
+/** What is missing until every property of the device has been reported, or undefined. */
+export async function missingReport(source: TwinSource, device: string): Promise<string | undefined> {
+  const { device: line, twins } = await source.twins(device);
+  const silent = twins.filter(({ reported }) => reported === undefined).map(({ property }) => property);
+  if (twins.length > 0 && silent.length === 0) return undefined;
+  return `${device} has not reported ${silent.join(', ') || 'anything'}${line.note === '' ? '' : ` (${line.note})`}`;
+}

@@ -1,0 +1,26 @@
+/** Owns the list of commands: what the help shows, and how each is loaded. */
+import type { Command } from './command.ts';
+
+export interface Entry {
+  name: string;
+  summary: string;
+  /** Absent: the launcher starts a program of its own, which parses its own flags. */
+  load?: () => Promise<{ command: Command }>;
+  /** Works, but is not for the list. */
+  hidden?: true;
+}
+
+export const commands: readonly Entry[] = [
+  { name: 'up', summary: 'cloud and edge on this machine', load: () => import('./up.ts') },
+  { name: 'cloud', summary: 'the cloud side alone: API server, hub, controllers' },
+  { name: 'edge', summary: 'the edge alone: devices, twins, MQTT' },
+  { name: 'api', summary: 'the embedded Kubernetes API server alone' },
+  { name: 'init', summary: "make the authority, the cloud's certificates and the admin's kubeconfig", load: () => import('./init.ts') },
+  { name: 'get', summary: 'show devices, nodes, or the twins of a device', load: () => import('./get.ts') },
+  { name: 'set', summary: 'set desired values of a device', load: () => import('./set.ts') },
+  { name: 'watch', summary: 'follow twins or uploads', load: () => import('./watch.ts') },
+  { name: 'validate', summary: 'check YAML with Devices and DeviceModels', load: () => import('./validate.ts') },
+  { name: 'board', summary: 'what this board is, and what to enable for attached devices', load: () => import('./board.ts') },
+  { name: 'simulate', summary: 'a Modbus thermostat or a DHT11 to play with', load: () => import('./simulate.ts') },
+  { name: 'demo', summary: 'everything at once, on simulated devices', load: () => import('./demo.ts'), hidden: true },
+];

@@ -1,0 +1,45 @@
+/** Owns `hivelet validate`: YAML files checked before they are applied. */
+import { readFileSync, readdirSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { HiveletError, messageOf } from '#beehive/errors.ts';
+import { formatFinding, validateYaml } from '#device-models/validate.ts';
+import { expectArgs, type Command } from './command.ts';
+
+export const command: Command = {
+  usage: ['validate FILE|FOLDER|-...'],
+  about: [
+    'Checks Devices and DeviceModels of any generation without a cluster; models and devices may be in different files. Each finding is one',
+    'line, file:line:column. "refused" can never work; "condition" is admitted, but something stays idle; "warning" works, though perhaps not',
+    'as it was meant. Exit code 1 when something is refused.',
+  ],
+  flags: {
+    json: { type: 'boolean', help: 'findings as a JSON list' },
+    strict: { type: 'boolean', help: 'exit code 1 at any finding' },
+  },
+  run({ args, flags, io }) {
+    expectArgs(args, { least: 1, most: Infinity, what: 'name the files to check' });
+    const { findings, devices, models } = validateYaml(args.flatMap(readArgument));
+    const refused = findings.filter(({ severity }) => severity === 'refuse').length;
+    if (flags.has('json')) io.out(JSON.stringify(findings, undefined, 2));
+    else {
+      for (const finding of findings) io.out(formatFinding(finding));
+      const other = findings.length - refused;
+      io.out(`${devices} devices and ${models} models checked: ${refused} refused, ${other} other findings`);
+    }
+    return Promise.resolve(refused > 0 || (flags.has('strict') && findings.length > 0) ? 1 : 0);
+  },
+};
+
+/** A folder stands for the YAML files in it, `-` for standard input. */
+function readArgument(name: string): { file: string; text: string }[] {
+  try {
+    if (name === '-') return [{ file: '<stdin>', text: readFileSync(0, 'utf8') }];
+    if (!statSync(name).isDirectory()) return [{ file: name, text: readFileSync(name, 'utf8') }];
+    const files = readdirSync(name)
+      .filter((file) => /\.(?:ya?ml|json)$/.test(file))
+      .sort();
+    return files.map((file) => ({ file: path.join(name, file), text: readFileSync(path.join(name, file), 'utf8') }));
+  } catch (cause) {
+    throw new HiveletError('NOT_FOUND', `cannot read ${name}: ${messageOf(cause)}`, { cause });
+  }
+}
