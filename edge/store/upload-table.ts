@@ -8,7 +8,7 @@ export interface Upload {
 }
 
 export interface UploadTable {
-  /** Inside a transaction. Drops the oldest until the new one fits. */
+  /** Inside a transaction. Drops the oldest until the new one fits; one that never can is dropped itself. */
   append(topic: string, payload: Buffer): void;
   /** The next ones after `seq`, oldest first. */
   after(seq: number, limit: number): Upload[];
@@ -51,6 +51,10 @@ export function createUploadTable(sqlite: Sqlite, maxBytes: number): UploadTable
   return {
     append: (topic, payload) => {
       const size = cost(topic, payload);
+      if (size > maxBytes) {
+        dropped++;
+        return;
+      }
       for (let first = oldest.get(); bytes + size > maxBytes && first !== undefined; first = oldest.get()) {
         remove(first);
         dropped++;
