@@ -65,6 +65,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       report: () => supervisor.health(),
     });
     const mqtt = parts.broker.listeners.map((listener) => listener.address);
+    log.info('edgecore.board', boardFacts());
     log.info('edgecore.ready', { node, mqtt, version: NODE_VERSION, pid: process.pid });
     return {
       node,
@@ -81,6 +82,17 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     database.close();
     throw error;
   }
+}
+
+/** The launcher has recognised the board and given node its flags; here they are only told. */
+function boardFacts(): Record<string, unknown> {
+  let model = '';
+  try {
+    model = readFileSync('/proc/device-tree/model', 'utf8').replaceAll('\0', '').trim();
+  } catch {
+    // Only machines with a device tree have it.
+  }
+  return { board: process.env['HIVELET_BOARD_ID'] ?? 'unknown: not started by bin/hivelet', model, nodeFlags: process.execArgv };
 }
 
 /** Faults that no single setting shows. */
