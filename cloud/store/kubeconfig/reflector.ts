@@ -6,7 +6,7 @@ import { isKubeError, keyOf } from '../kube-api.ts';
 import type { KubeApi, KubeObject, ResourceType, WatchEvent } from '../kube-api.ts';
 
 export interface ReflectorOptions {
-  api: KubeApi;
+  api: Pick<KubeApi, 'list' | 'watch'>;
   type: ResourceType;
   clock: Clock;
   log: Logger;

@@ -1,12 +1,22 @@
 /** Owns the list of built-in kinds; a new one is a row here and a schema. */
 import type { KubeObject } from '../../kube-api.ts';
 import { dig, textAt } from '../json-value.ts';
-import { configMapColumns, crdColumns, eventColumns, leaseColumns, namespaceColumns, nodeColumns, secretColumns } from './columns.ts';
+import {
+  configMapColumns,
+  crdColumns,
+  eventColumns,
+  leaseColumns,
+  namespaceColumns,
+  nodeColumns,
+  podColumns,
+  secretColumns,
+} from './columns.ts';
 import { checkCrd, prepareCrd } from './crd-rules.ts';
 import type { Kind } from './kind.ts';
-import { checkConfigMap, checkEvent, checkNode, checkSecret, prepareNamespace, prepareNode, prepareSecret } from './rules.ts';
-import { configMapSchema, crdSchema, eventSchema, leaseSchema, namespaceSchema, nodeSchema, secretSchema } from './schemas.ts';
+import { checkConfigMap, checkEvent, checkNode, checkSecret, prepareNamespace, prepareNode, preparePod, prepareSecret } from './rules.ts';
+import { configMapSchema, crdSchema, eventSchema, leaseSchema, namespaceSchema, nodeSchema, podSchema, secretSchema } from './schemas.ts';
 
+type FieldRow = [string, (object: KubeObject) => string];
 type Row = Pick<Kind, 'plural' | 'kind' | 'schema' | 'columns'> & Partial<Kind>;
 
 const field =
@@ -42,6 +52,24 @@ const rows: readonly Row[] = [
     check: checkNode,
   },
   {
+    // Stored objects only: no scheduler, no graceful deletion yet. `kubectl describe node` lists them.
+    plural: 'pods',
+    kind: 'Pod',
+    shortNames: ['po'],
+    categories: ['all'],
+    hasStatus: true,
+    schema: podSchema,
+    columns: podColumns,
+    fields: new Map([
+      ...['nodeName', 'restartPolicy', 'schedulerName', 'serviceAccountName'].map((name): FieldRow => [
+        `spec.${name}`,
+        field('spec', name),
+      ]),
+      ...['phase', 'podIP'].map((name): FieldRow => [`status.${name}`, field('status', name)]),
+    ]),
+    prepare: preparePod,
+  },
+  {
     plural: 'configmaps',
     kind: 'ConfigMap',
     shortNames: ['cm'],
@@ -66,7 +94,7 @@ const rows: readonly Row[] = [
     columns: eventColumns,
     persistence: 'later',
     fields: new Map([
-      ...involved.map((name): [string, (object: KubeObject) => string] => [`involvedObject.${name}`, field('involvedObject', name)]),
+      ...involved.map((name): FieldRow => [`involvedObject.${name}`, field('involvedObject', name)]),
       ['reason', field('reason')],
       ['type', field('type')],
       ['source', field('source', 'component')],

@@ -32,6 +32,14 @@ export const nodeColumns: readonly Column[] = [
   column('Kernel-Version', orUnknown('kernelVersion'), 1),
   column('Container-Runtime', orUnknown('containerRuntimeVersion'), 1),
 ];
+export const podColumns: readonly Column[] = [
+  column('Ready', podReady),
+  column('Status', podStatus),
+  column('Restarts', (object) => podContainers(object).reduce<number>((sum, each) => sum + Number(dig(each, 'restartCount') ?? 0), 0)),
+  age,
+  column('IP', at('status', 'podIP'), 1),
+  column('Node', at('spec', 'nodeName'), 1),
+];
 export const namespaceColumns: readonly Column[] = [column('Status', (object) => textAt(object, 'status', 'phase')), age];
 export const configMapColumns: readonly Column[] = [column('Data', (object) => size(object['data']) + size(object['binaryData'])), age];
 export const secretColumns: readonly Column[] = [
@@ -74,6 +82,21 @@ function nodeRoles(object: KubeObject): string {
       .sort()
       .join(','),
   );
+}
+
+function podContainers(object: KubeObject): unknown[] {
+  return listAt(object, 'status', 'containerStatuses');
+}
+
+function podReady(object: KubeObject): string {
+  const ready = podContainers(object).filter((each) => dig(each, 'ready') === true);
+  return `${ready.length}/${listAt(object, 'spec', 'containers').length}`;
+}
+
+function podStatus(object: KubeObject): string {
+  if (object.metadata.deletionTimestamp !== undefined) return 'Terminating';
+  const waiting = podContainers(object).map((each) => textAt(each, 'state', 'waiting', 'reason'));
+  return waiting.find((reason) => reason !== '') ?? (textAt(object, 'status', 'reason') || textAt(object, 'status', 'phase') || 'Unknown');
 }
 
 function address(type: string): Cell {

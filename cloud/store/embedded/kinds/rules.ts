@@ -21,6 +21,10 @@ export function prepareNode(object: KubeObject): void {
   if (status['capacity'] !== undefined && status['allocatable'] === undefined) status['allocatable'] = status['capacity'];
 }
 
+export function preparePod(object: KubeObject): void {
+  ensureRecord(object, 'status')['phase'] ??= 'Pending';
+}
+
 export function checkNode(object: KubeObject): StatusCause[] {
   const causes: StatusCause[] = [];
   for (const part of ['capacity', 'allocatable']) {

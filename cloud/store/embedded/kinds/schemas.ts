@@ -146,6 +146,11 @@ export const leaseSchema = objectSchema('Lease says who is alive or leads.', {
   }),
 });
 
+export const podSchema = objectSchema('Pod is a group of containers on a node.', {
+  spec: { ...free, description: 'What is wanted of the pod.' },
+  status: { ...free, description: 'What its node reported last.' },
+});
+
 const names = record({ plural: text, singular: text, shortNames: list(text), kind: text, listKind: text, categories: list(text) });
 
 export const crdSchema = objectSchema('CustomResourceDefinition makes the server serve a kind.', {
