@@ -1,0 +1,90 @@
+/** What a Device says of itself in words. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { conditionsOf, ownConditions, shownState, type DeviceSituation } from '#cloud/devicecontroller/conditions.ts';
+import { viewOf } from '#cloud/devicecontroller/device-view.ts';
+import { thermostat, thermostatModel } from '#test/support/device-objects.ts';
+
+const model = thermostatModel();
+
+function situation(over: Partial<DeviceSituation> = {}): DeviceSituation {
+  return { view: viewOf(thermostat(), model), rival: undefined, node: 'ready', state: { state: 'online' }, overrides: new Map(), ...over };
+}
+
+const { spec: _spec, ...nowhere } = thermostat();
+
+for (const [what, over, expected, state] of [
+  ['answers', {}, ['Ready True DeviceOnline'], 'online'],
+  ['answers in the words of another mapper', { state: { state: 'OK' } }, ['Ready True DeviceOnline'], 'OK'],
+  ['is offline', { state: { state: 'offline', reason: 'no answer from 192.0.2.7' } }, ['Ready False DeviceNotOnline'], 'offline'],
+  ['was never heard of', { state: undefined }, ['Ready Unknown NotReported'], undefined],
+  ['is on a lost node', { node: 'lost' }, ['Ready Unknown NodeNotReady'], 'unknown'],
+  [
+    'is for a node that is not there yet',
+    { node: 'missing', state: undefined },
+    ['Ready False NodeUnknown', 'NodeUnknown True NodeNotFound'],
+    undefined,
+  ],
+  [
+    'has no node',
+    { view: viewOf(nowhere, undefined), node: 'missing' },
+    ['Ready False NodeUnknown', 'NodeUnknown True NoNodeNamed', 'ProfileInvalid True NotUsableAsWritten'],
+    'online',
+  ],
+  ['has no model', { view: viewOf(thermostat(), undefined) }, ['Ready False ModelMissing', 'ModelMissing True ModelNotFound'], 'online'],
+  [
+    'has a younger name',
+    { rival: viewOf(thermostat({ namespace: 'old' }), model) },
+    ['Ready False NameConflict', 'NameConflict True OlderDeviceHasTheName'],
+    undefined,
+  ],
+  [
+    'holds a local value',
+    { overrides: new Map([['setpoint', '25']]) },
+    ['Ready True DeviceOnline', 'LocalOverride True SetAtTheEdge'],
+    'online',
+  ],
+] as const satisfies readonly (readonly [string, Partial<DeviceSituation>, readonly string[], string | undefined])[]) {
+  test(`a device that ${what}`, () => {
+    const here = situation(over);
+    const found = conditionsOf(here);
+    assert.equal(
+      found.map(({ type, status, reason }) => `${type} ${status} ${reason}`),
+      expected,
+    );
+    assert.is(shownState(here), state);
+    for (const { type, message } of found) {
+      assert.ok(ownConditions.has(type));
+      assert.ok(message.length > 10, message);
+    }
+  });
+}
+
+test('the words name what to mend', () => {
+  const messageOf = (over: Partial<DeviceSituation>, type: string): string | undefined =>
+    conditionsOf(situation(over)).find((condition) => condition.type === type)?.message;
+  assert.is(messageOf({ overrides: new Map([['setpoint', '25']]) }, 'LocalOverride'), 'setpoint is held at 25 (the API wants 21)');
+  assert.is(
+    messageOf({ rival: viewOf(thermostat({ namespace: 'old' }), model) }, 'NameConflict'),
+    'old/thermo is older and has the name thermo on node pi: rename one',
+  );
+  assert.is(
+    messageOf({ view: viewOf(thermostat(), undefined) }, 'ModelMissing'),
+    'there is no DeviceModel therm in namespace default: create it',
+  );
+  assert.match(messageOf({ state: { state: 'offline', reason: 'no answer' } }, 'Ready') ?? '', /offline: no answer$/);
+});
+
+test('what cannot be used as written is told with its path, a few of many', () => {
+  const view = viewOf(thermostat({ desired: 'warm' }), model);
+  const [, invalid] = conditionsOf(situation({ view }));
+  assert.is(invalid?.type, 'ProfileInvalid');
+  assert.match(invalid?.message ?? '', /^status\.twins\[0\]\.desired\.value "warm" is no int/);
+  const many = {
+    ...view,
+    problems: Array.from({ length: 9 }, (_, index) => ({ severity: 'condition' as const, path: `p${index}`, message: 'x' })),
+  };
+  assert.match(conditionsOf(situation({ view: many }))[1]?.message ?? '', /p4 x; and 4 more$/);
+});
+
+test.run();

@@ -1,0 +1,169 @@
+/** Which JSON patch brings the status of a Device to what the edge said. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { ReportedValue } from '#cloud/devicecontroller/device-report.ts';
+import { planStatus, type WantedStatus } from '#cloud/devicecontroller/status-patch.ts';
+import { applyJsonPatch } from '#cloud/store/embedded/patch/json.ts';
+import type { KubeObject } from '#cloud/store/kube-api.ts';
+import { thermostat } from '#test/support/device-objects.ts';
+
+const NOW = Date.UTC(2026, 5, 1, 12);
+const ready = { type: 'Ready', status: 'True', reason: 'DeviceOnline', message: 'the device answers' } as const;
+
+function reports(values: Record<string, string>): Map<string, ReportedValue> {
+  return new Map(Object.entries(values).map(([name, value]) => [name, { value, type: 'int', timestampMs: 9 }]));
+}
+
+function wanted(over: Partial<WantedStatus> = {}): WantedStatus {
+  return {
+    twins: new Map(),
+    observed: new Map(),
+    state: undefined,
+    lastSeenMs: undefined,
+    conditions: [],
+    ownTypes: new Set(['Ready', 'NameConflict']),
+    ...over,
+  };
+}
+
+function after(object: KubeObject, want: WantedStatus): Record<string, unknown> {
+  const patched = applyJsonPatch(structuredClone(object), planStatus(object, want, NOW)) as KubeObject;
+  assert.equal(planStatus(patched, want, NOW), [], 'once is enough');
+  return patched.status as Record<string, unknown>;
+}
+
+const withTwins = (...twins: unknown[]): KubeObject => thermostat({ status: { twins } });
+
+test('a reported value goes into its own entry, whose name is tested at the index; desired is not touched', () => {
+  const object = withTwins({ propertyName: 'other' }, { propertyName: 'setpoint', desired: { value: '21' }, reported: { value: '' } });
+  assert.equal(planStatus(object, wanted({ twins: reports({ setpoint: '20' }) }), NOW), [
+    { op: 'test', path: '/status/twins/1/propertyName', value: 'setpoint' },
+    { op: 'add', path: '/status/twins/1/reported', value: { value: '20', metadata: { timestamp: '9', type: 'int' } } },
+  ]);
+});
+
+test('the same value with another time-stamp is no write; another type is', () => {
+  const entry = (type: string): KubeObject =>
+    withTwins({ propertyName: 'setpoint', reported: { value: '20', metadata: { timestamp: '1', type } } });
+  assert.equal(planStatus(entry('int'), wanted({ twins: reports({ setpoint: '20' }) }), NOW), []);
+  assert.is(planStatus(entry('string'), wanted({ twins: reports({ setpoint: '20' }) }), NOW).length, 2);
+});
+
+test('a file that was applied again, with reported: "", heals', () => {
+  const status = after(
+    withTwins({ propertyName: 'setpoint', desired: { value: '21' }, reported: { value: '' } }),
+    wanted({ twins: reports({ setpoint: '20' }) }),
+  );
+  assert.equal(status.twins, [
+    { propertyName: 'setpoint', desired: { value: '21' }, reported: { value: '20', metadata: { timestamp: '9', type: 'int' } } },
+  ]);
+});
+
+test('entries that are missing are added behind the others, guarded by the version that was looked at', () => {
+  const object = withTwins({ propertyName: 'setpoint', desired: { value: '21' } });
+  const [guard, ...rest] = planStatus(object, wanted({ twins: reports({ temperature: '19', humidity: '40' }) }), NOW);
+  assert.equal(guard, { op: 'test', path: '/metadata/resourceVersion', value: '7' });
+  assert.equal(
+    rest.map(({ op, path }) => [op, path]),
+    [
+      ['add', '/status/twins/-'],
+      ['add', '/status/twins/-'],
+    ],
+  );
+});
+
+test('a missing list and a missing status are made', () => {
+  assert.equal(
+    planStatus(thermostat({ status: {} }), wanted({ twins: reports({ a: '1' }) }), NOW).map(({ path }) => path),
+    ['/metadata/resourceVersion', '/status/twins'],
+  );
+  const { status: _status, ...bare } = thermostat();
+  assert.equal(after(bare, wanted({ twins: reports({ a: '1' }), state: 'online' })).state, 'online');
+  assert.equal(planStatus(bare, wanted(), NOW), [], 'an empty status is no reason to write');
+});
+
+test('an edge that makes up names does not fill the object', () => {
+  const names = Object.fromEntries(Array.from({ length: 600 }, (_, index) => [`p${index}`, '1']));
+  const object = withTwins({ propertyName: 'setpoint' });
+  const status = applyJsonPatch(structuredClone(object), planStatus(object, wanted({ twins: reports(names) }), NOW)) as KubeObject;
+  assert.is((status.status as { twins: unknown[] }).twins.length, 512);
+});
+
+test('names need no escape in the patch, and hostile ones are entries like others', () => {
+  const odd = new Map([
+    ['__proto__', { value: '1', type: 'string', timestampMs: 0 }],
+    ['a/b~c', { value: '2', type: 'string', timestampMs: 0 }],
+  ]);
+  const status = after(withTwins({ propertyName: 'a/b~c' }), wanted({ twins: odd }));
+  assert.equal(
+    (status.twins as { propertyName: string; reported: { value: string } }[]).map(({ propertyName, reported }) => [
+      propertyName,
+      reported.value,
+    ]),
+    [
+      ['a/b~c', '2'],
+      ['__proto__', '1'],
+    ],
+  );
+});
+
+test('state is written when it is known and differs', () => {
+  const object = thermostat({ status: { state: 'online' } });
+  assert.equal(planStatus(object, wanted({ state: 'online' }), NOW), []);
+  assert.equal(planStatus(object, wanted(), NOW), []);
+  assert.equal(planStatus(object, wanted({ state: 'offline' }), NOW), [{ op: 'add', path: '/status/state', value: 'offline' }]);
+});
+
+test('last-seen rides along with other changes; alone it is written when the API is five minutes behind', () => {
+  const object = thermostat({ status: { lastOnlineTime: '2026-06-01T11:58:00Z' } });
+  assert.equal(planStatus(object, wanted({ lastSeenMs: NOW }), NOW), []);
+  assert.equal(planStatus(object, wanted({ lastSeenMs: NOW, state: 'online' }), NOW).at(-1), {
+    op: 'add',
+    path: '/status/lastOnlineTime',
+    value: '2026-06-01T12:00:00Z',
+  });
+  assert.equal(
+    planStatus(object, wanted({ lastSeenMs: NOW + 180_000 }), NOW).map(({ path }) => path),
+    ['/status/lastOnlineTime'],
+  );
+  assert.is(planStatus(thermostat({ status: {} }), wanted({ lastSeenMs: NOW }), NOW).length, 1);
+});
+
+test('conditions of ours are replaced, those of others stay, the time of transition stays while the status does', () => {
+  const foreign = { type: 'Calibrated', status: 'True' };
+  const before = { ...ready, message: 'older words', lastTransitionTime: '2026-01-01T00:00:00Z' };
+  const object = thermostat({ status: { conditions: [before, foreign, { type: 'NameConflict', status: 'True' }] } });
+  assert.equal(after(object, wanted({ conditions: [ready] })).conditions, [
+    foreign,
+    { ...ready, lastTransitionTime: '2026-01-01T00:00:00Z' },
+  ]);
+  const turned = { ...ready, status: 'False', reason: 'DeviceNotOnline' } as const;
+  assert.equal(after(object, wanted({ conditions: [turned] })).conditions, [
+    foreign,
+    { ...turned, lastTransitionTime: '2026-06-01T12:00:00Z' },
+  ]);
+  assert.equal(after(thermostat({ status: {} }), wanted({ conditions: [ready] })).conditions, [
+    { ...ready, lastTransitionTime: '2026-06-01T12:00:00Z' },
+  ]);
+});
+
+test('what the edge observed of desired values is written for v1beta1 objects, along with something else only', () => {
+  const object = withTwins({ propertyName: 'setpoint', reported: { value: '1', metadata: { type: 'int' } } });
+  const want = wanted({ observed: new Map([['setpoint', '21']]), twins: reports({ setpoint: '2' }) });
+  assert.is(planStatus(object, want, NOW).length, 2, 'v1alpha2 has no such field');
+  const beta = { ...object, spec: { properties: [{ name: 'setpoint', desired: { value: '21' } }] } };
+  assert.equal(
+    (after(beta, want).twins as Record<string, unknown>[]).map(({ observedDesired }) => observedDesired),
+    [{ value: '21' }],
+  );
+  assert.equal(planStatus(beta, wanted({ observed: want.observed }), NOW), []);
+});
+
+test('a status of the wrong shape is replaced where it is ours and does not throw', () => {
+  for (const status of [{ twins: 'x', conditions: 7, state: {} }, { twins: [null, 'x', { propertyName: 5 }] }]) {
+    const want = wanted({ twins: reports({ a: '1' }), state: 'online', conditions: [ready] });
+    assert.is(after(thermostat({ status }), want).state, 'online');
+  }
+});
+
+test.run();
