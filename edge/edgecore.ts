@@ -21,6 +21,7 @@ import { EventBus, type Incoming, type MqttSide } from './eventbus/eventbus.ts';
 import { ExternalMqtt } from './eventbus/external-client.ts';
 import { createMapperHost } from '../mappers/host/mapper-host.ts';
 import { createPlugins } from '../mappers/index.ts';
+import { readLocalDevices } from './local-devices.ts';
 import { MetaManager } from './metamanager/metamanager.ts';
 import { openDatabase } from './store/database.ts';
 import { createCommitter, type Committer } from './store/group-commit.ts';
@@ -58,7 +59,9 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   try {
     const parts = compose({ ...options, node, database, path });
     await supervisor.start(parts.modules);
-    if (options.seed !== undefined) await parts.twin.seed(seeds(options.seed));
+    const local = await readLocalDevices(join(dataDir, 'edge', 'devices.d'), log);
+    const seeded = [...local, ...(options.seed === undefined ? [] : seeds(options.seed))];
+    if (seeded.length > 0 && config.get('modules.deviceTwin.enable')) await parts.twin.seed(seeded);
     const control = await openControlSocket({
       path: join(dataDir, 'edge', 'control.sock'),
       tcp: config.get('modules.control.listen'),
