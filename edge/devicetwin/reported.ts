@@ -6,7 +6,10 @@ import type { Device } from './device-registry.ts';
 import { readRequest, readTwinUpdate } from './payloads.ts';
 import { errorResult, partOf, twinGetResult, twinResult, type Change } from './publications.ts';
 import { emptyOutcome, publishChanges, storeTwin, toleranceOf, type Outcome, type TwinRoom } from './room.ts';
-import { mergeLocal, type Merge } from './twin.ts';
+import { isTombstone, mergeLocal, type Merge } from './twin.ts';
+
+/** Any MQTT client can create twins; a device that has more than this is a fault of one. */
+const MAX_TWINS = 1000;
 
 type Applied = Map<string, Exclude<Merge, { kind: 'refused' | 'invalid' }>>;
 
@@ -29,9 +32,25 @@ export function handleTwinUpdate(room: TwinRoom, id: string, payload: Buffer): O
     if (merge.kind === 'invalid' || merge.kind === 'refused') return refuse(400, merge.reason);
     merges.set(name, merge);
   }
+  if (!makeRoom(room, device, merges)) return refuse(400, `device ${id} would have more than ${String(MAX_TWINS)} twins`);
   device.seenAt = room.clock.monotonic();
   apply(room, device, merges, { outcome, envelope: { eventId: read.eventId, now } });
   return outcome;
+}
+
+/** Tombstones give way to new twins; false when there are none left to go. */
+function makeRoom(room: TwinRoom, device: Device, merges: Applied): boolean {
+  const { twins } = device;
+  const added = [...merges].filter(([name, merge]) => merge.kind === 'written' && !twins.has(name)).length;
+  const surplus = added === 0 ? 0 : twins.size + added - MAX_TWINS;
+  if (surplus <= 0) return true;
+  const graves = [...twins.values()].filter((twin) => isTombstone(twin) && !merges.has(twin.name)).slice(0, surplus);
+  if (graves.length < surplus) return false;
+  for (const { name } of graves) {
+    twins.delete(name);
+    room.table.deleteTwin(device.row.id, name);
+  }
+  return true;
 }
 
 function apply(
