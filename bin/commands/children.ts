@@ -32,6 +32,8 @@ const RESTART_MS = { first: 500, max: 30_000 };
 /** Who ran this long starts with the shortest wait again. */
 const STEADY_MS = 60_000;
 const STOP_MS = 15_000;
+/** For what is still in the pipes when it has ended. */
+const LAST_WORDS_MS = 500;
 const LINES_KEPT = 20;
 
 export class KeptChild {
@@ -108,21 +110,25 @@ export class KeptChild {
     this.#neverReady(new HiveletError('STOPPED'));
   }
 
-  /** One life; resolves with how it ended. */
-  #once(): Promise<string> {
-    const { command, args, env = {} } = this.#options;
-    return new Promise((resolve) => {
-      // A group of its own: Ctrl-C reaches it through us only, and once.
-      const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true, env: { ...process.env, ...env } });
-      this.#child = child;
-      for (const stream of [child.stdout, child.stderr])
-        createInterface({ input: stream, crlfDelay: Infinity }).on('line', (text) => this.#line(text));
+  /** One life; resolves with how it ended. What it may have left running ends with it. */
+  async #once(): Promise<string> {
+    const { command, args, env = {}, clock } = this.#options;
+    // A group of its own: Ctrl-C reaches it through us only, and once.
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true, env: { ...process.env, ...env } });
+    this.#child = child;
+    for (const stream of [child.stdout, child.stderr]) {
+      createInterface({ input: stream, crlfDelay: Infinity }).on('line', (text) => this.#line(text));
+    }
+    const how = await new Promise<string>((resolve) => {
+      const end = (code: number | null, signal: string | null): void => resolve(signal ?? `exit code ${code ?? 0}`);
       child.once('error', (error) => resolve(error.message));
-      child.once('close', (code, signal) => resolve(signal ?? `exit code ${code ?? 0}`));
-    }).then((how) => {
-      this.#child = undefined;
-      return how as string;
+      child.once('close', end);
+      // A child of its own may hold the pipes open: then nobody waits for them to close.
+      child.once('exit', (code, signal) => void clock.timer(LAST_WORDS_MS, () => end(code, signal)));
     });
+    this.kill();
+    this.#child = undefined;
+    return how;
   }
 
   #line(text: string): void {

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { parse, parseDocument } from 'yaml';
 import type { Clock } from '#beehive/clock.ts';
 import { HiveletError } from '#beehive/errors.ts';
+import { fieldsOf } from '#device-models/fields.ts';
 import { deviceModels, devices, isKubeError, type KubeApi, type KubeObject } from '../../../cloud/store/kube-api.ts';
 import type { TwinSource } from '../twins/source.ts';
 
@@ -35,13 +36,28 @@ export async function applySamples(api: KubeApi, files: readonly string[], signa
     const object = parse(readFileSync(file, 'utf8')) as KubeObject;
     const type = object.kind === 'Device' ? devices : deviceModels;
     const { name, namespace = 'default' } = object.metadata;
+    const annotations = { [LAST_APPLIED]: lastApplied(object) };
     try {
-      await api.create(type, { ...object, metadata: { ...object.metadata, namespace } }, { signal });
+      await api.create(type, { ...object, metadata: { ...object.metadata, namespace, annotations } }, { signal });
     } catch (error) {
       if (!isKubeError(error, 'AlreadyExists')) throw error;
-      await api.patch(type, { namespace, name }, { type: 'merge', body: { spec: object['spec'] }, signal });
+      await api.patch(type, { namespace, name }, { type: 'merge', body: { metadata: { annotations }, spec: object['spec'] }, signal });
     }
   }
+}
+
+/** Where kubectl remembers what was applied: with it, `kubectl apply` of the same file finds nothing to change. */
+const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
+
+/** The text as kubectl writes it: sorted keys, an empty `annotations`, a line end, and Go's escapes. */
+export function lastApplied(object: KubeObject): string {
+  const plain = { ...object, metadata: { annotations: {}, ...object.metadata } };
+  const sorted = (_key: string, value: unknown): unknown => {
+    const fields = fieldsOf(value);
+    return fields === undefined ? value : Object.fromEntries(Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1)));
+  };
+  const escape = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  return `${JSON.stringify(plain, sorted).replaceAll(/[<>&\u2028\u2029]/g, escape)}\n`;
 }
 
 export interface Awaited {

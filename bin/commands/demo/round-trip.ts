@@ -15,7 +15,7 @@ export const DEVICE = 'thermostat';
 export const PROPERTY = 'setpoint';
 
 const hops = {
-  sent: `kubectl's way: PATCH Device ${DEVICE}, desired ${PROPERTY}`,
+  sent: `cloud: PATCH Device ${DEVICE}, desired ${PROPERTY}`,
   stored: 'API: stored, on disk',
   down: 'cloudcore: sent to the board',
   delta: `MQTT: ${deviceTopic.twinDelta(DEVICE)}`,
