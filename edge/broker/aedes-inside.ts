@@ -23,22 +23,15 @@ export interface ForwardPacket {
 
 export type Delivery = (packet: ForwardPacket, done: () => void) => void;
 
-export interface AedesEmitter {
-  on(filter: string, deliver: Delivery, done?: () => void): void;
-  removeListener(filter: string, deliver: Delivery, done?: () => void): void;
-  emit(packet: ForwardPacket, done?: () => void): void;
-  readonly _matcher: { test(topic: string, value: Delivery): boolean; match(topic: string): Delivery[] };
-}
-
 export interface AedesParser extends EventEmitter {
   /** The packet being read; `length` is -1 until its header is complete. */
   packet: { length: number };
+  error: Error | null;
   parse(chunk: Buffer): number;
 }
 
 export type AedesBroker = Aedes & {
   readonly clients: Record<string, AedesClient>;
-  mq: AedesEmitter;
   counter: number;
 };
 

@@ -8,11 +8,13 @@ import type { Logger } from '#beehive/log.ts';
 import type { AedesBroker, AedesClient, ForwardPacket } from './aedes-inside.ts';
 import { openBrokerDatabase } from './broker-database.ts';
 import { admit, guardEgress } from './egress.ts';
+import { Emitter } from './emitter.ts';
 import { Ingress, type IngressDeps } from './ingress.ts';
 import { KeepAlive } from './keepalive.ts';
 import { type BrokerLimits, defaultLimits } from './limits.ts';
 import { listen, type Listener, type ListenerOptions } from './listener.ts';
 import { type BrokerPort, createPort, PortDeliveries, type PortOptions } from './port.ts';
+import { PublishQueue } from './publish-queue.ts';
 import type { Ingest, IncomingPublish } from './publish.ts';
 import { AedesPersistence, sendRetained } from './retained-delivery.ts';
 import { Router } from './router.ts';
@@ -73,10 +75,14 @@ class EmbeddedBroker implements Broker {
   readonly #limits: BrokerLimits;
   readonly #tally: Tally;
   readonly #persistence: AedesPersistence;
+  readonly #emitter = new Emitter();
   readonly #aedes: AedesBroker;
   readonly #router: Router;
   readonly #deliveries: PortDeliveries;
   readonly #keepAlive: KeepAlive;
+  readonly #ingresses = new WeakMap<AedesClient, Ingress>();
+  /** Wills whose clients are gone since an earlier run. */
+  readonly #orphans: PublishQueue;
   readonly #ports = new Set<BrokerPort>();
   readonly #listeners: Listener[] = [];
   #connections = 0;
@@ -93,7 +99,9 @@ class EmbeddedBroker implements Broker {
     const database = store === undefined ? {} : { database: openBrokerDatabase(store, log) };
     this.#persistence = new AedesPersistence({ clock, limits: this.#limits, tally: this.#tally, ...database });
     this.#aedes = this.#createAedes();
-    this.#router = new Router(this.#aedes, this.#persistence);
+    this.#router = new Router(this.#aedes, this.#emitter, this.#persistence);
+    const failed = this.#ingestFailed.bind(this);
+    this.#orphans = new PublishQueue({ ingest: options.ingest, forward: (publish) => this.#router.forward(publish), failed });
     this.#persistence.sessions.online = (id) => this.#aedes.clients[id] !== undefined;
     this.#watch();
   }
@@ -119,7 +127,7 @@ class EmbeddedBroker implements Broker {
 
   port(name: string, options: PortOptions = {}): BrokerPort {
     const port = createPort(name, options, {
-      emitter: this.#aedes.mq,
+      emitter: this.#emitter,
       ingest: this.#options.ingest,
       tally: this.#tally,
       deliveries: this.#deliveries,
@@ -160,12 +168,13 @@ class EmbeddedBroker implements Broker {
     const context = { limits: this.#limits, tally: this.#tally, sessions: this.#persistence.sessions };
     return new Aedes({
       persistence: this.#persistence,
-      concurrency: 0, // no queue in front of the emitter: order is kept and nobody waits for a slow subscriber
+      mq: this.#emitter,
+      concurrency: 0, // no limit of listeners per socket
       connectTimeout: this.#limits.connectTimeoutMs,
       drainTimeout: 0,
       maxClientsIdLength: 65_535, // MQTT 3.1 allows 23 characters, its clients send more
       preConnect: (client, packet, done) => done(refuseNameless(client, packet), true),
-      authorizePublish: (_client, will, done) => this.#admitWill(will, done),
+      authorizePublish: (client, will, done) => this.#admitWill(client as AedesClient | null, will, done),
       authorizeSubscribe: (client, subscription, done) => done(null, this.#grant(client as AedesClient, subscription)),
       authorizeForward: (client, packet) => admit(client as AedesClient, packet as ForwardPacket, context) as typeof packet | null,
     }) as AedesBroker;
@@ -214,7 +223,9 @@ class EmbeddedBroker implements Broker {
     socket.once('close', () => this.#connections--);
     const client = this.#aedes.handle(socket) as AedesClient;
     guardEgress(client);
-    this.#keepAlive.watch(client, new Ingress(client, this.#ingressDeps(client)));
+    const ingress = new Ingress(client, this.#ingressDeps(client));
+    this.#ingresses.set(client, ingress);
+    this.#keepAlive.watch(client, ingress);
   }
 
   #ingressDeps(client: AedesClient): IngressDeps {
@@ -225,6 +236,9 @@ class EmbeddedBroker implements Broker {
       forward: (publish) => this.#router.forward(publish),
       allowed: ({ topic }) => !topic.startsWith(RESERVED),
       unreleased: unreleasedIds(client, this.#persistence.sessions),
+      acknowledged: (messageId) => {
+        if (!client.clean) this.#persistence.sessions.acknowledge(client.id, messageId);
+      },
       ingestFailed: (publish, error) => this.#ingestFailed(publish, error),
     };
   }
@@ -239,21 +253,15 @@ class EmbeddedBroker implements Broker {
     return null;
   }
 
-  /** A will is a publish like any other: commit first. */
-  #admitWill(will: PublishPacket, done: (error?: Error | null) => void): void {
+  /** A will is a publish like any other. Without a client it is one of an earlier run whose client did not come back. */
+  #admitWill(client: AedesClient | null, will: PublishPacket, done: (error?: Error | null) => void): void {
     const { topic, qos, retain } = will;
     const fault = topicFault(topic) ?? (topic.startsWith(RESERVED) ? 'the topic is reserved' : undefined);
     if (fault !== undefined) return done(new Error(fault));
-    const publish: IncomingPublish = { topic, payload: Buffer.from(will.payload), qos, retain, clientId: 'will' };
-    const pending = this.#options.ingest?.(publish);
-    if (pending === undefined) return done(null);
-    pending.then(
-      () => done(null),
-      (error: unknown) => {
-        this.#ingestFailed(publish, error);
-        done(error instanceof Error ? error : new Error(messageOf(error)));
-      },
-    );
+    const publish: IncomingPublish = { topic, payload: Buffer.from(will.payload), qos, retain, clientId: client?.id ?? 'will' };
+    const ingress = client === null ? undefined : this.#ingresses.get(client);
+    if (ingress !== undefined) return ingress.will(publish, done);
+    this.#orphans.push(publish, { accepted: () => done(), refused: () => done(new Error('the will was refused')) }, false);
   }
 
   #ingestFailed({ clientId, topic }: IncomingPublish, error: unknown): void {

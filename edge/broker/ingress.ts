@@ -4,7 +4,7 @@ import type { IPublishPacket } from 'mqtt-packet';
 import type { AedesClient, ClientPacket } from './aedes-inside.ts';
 import type { BrokerLimits } from './limits.ts';
 import { PublishQueue, type Receipt } from './publish-queue.ts';
-import type { IncomingPublish, Ingest, Qos } from './publish.ts';
+import type { IncomingPublish, Ingest } from './publish.ts';
 import { topicFault } from './topic.ts';
 
 const PUBACK = 0x40;
@@ -28,6 +28,8 @@ export interface IngressDeps {
   /** False: acknowledged, but neither ingested nor forwarded [MQTT-3.3.5-2]. */
   allowed(publish: IncomingPublish): boolean;
   unreleased: UnreleasedIds;
+  /** PUBACK or PUBCOMP: the message with this identifier has arrived. */
+  acknowledged: (messageId: number) => void;
   ingestFailed: (publish: IncomingPublish, error: unknown) => void;
 }
 
@@ -43,6 +45,10 @@ export class Ingress {
   /** CONNECT, SUBSCRIBE and the like: nothing after them starts before they are done. */
   #barrier = false;
   #pumping = false;
+  #drained = false;
+  #refused = false;
+  /** CONNECT was accepted; stays so when the connection has ended. */
+  #connected = false;
   /** Monotonic ms of the last bytes received. */
   heardMs: number;
 
@@ -73,15 +79,46 @@ export class Ingress {
     parser.on('packet', (packet: ClientPacket) => this.#arrived(packet));
     conn.removeListener('readable', client._nextBatch);
     conn.on('readable', () => this.#pump());
+    // A client that does not read its answers is not read from either.
+    conn.on('drain', () => this.#pump());
     client._nextBatch = (error) => this.#handled(error ?? undefined);
     client.resume = () => {
       client._paused = false;
       this.#pump();
     };
+    this.#beforeClose(() => this.#drain());
     return (packet) => {
       client._parsingBatch = 0; // aedes queues packets by this count; the order is ours now
       original?.call(parser, packet);
     };
+  }
+
+  #beforeClose(act: () => void): void {
+    const client = this.#client;
+    const close = client.close.bind(client);
+    client.close = (done) => {
+      act();
+      close(done);
+    };
+    for (const event of ['end', 'close']) client.conn.prependListener(event, act); // aedes bound its own close() to these
+  }
+
+  /** The connection is gone: what it sent before counts, in order and before its will, but is not answered. */
+  #drain(): void {
+    if (this.#drained) return;
+    this.#drained = true;
+    for (let chunk = this.#read(); chunk !== null && !this.#faulty; chunk = this.#read()) this.#parse(chunk);
+    const left = this.#waiting.splice(0);
+    if (this.#connected) for (const packet of left) if (packet.cmd === 'publish') this.#publish(packet);
+  }
+
+  /** A will follows what its client published: `done` is called when it may be forwarded. */
+  will(publish: IncomingPublish, done: (error?: Error) => void): void {
+    this.#queue.push(
+      publish,
+      { accepted: () => done(), refused: (error) => done(error instanceof Error ? error : new Error(String(error))) },
+      false,
+    );
   }
 
   #pump(): void {
@@ -100,12 +137,16 @@ export class Ingress {
       this.#dispatch(next);
       return true;
     }
-    if (this.held || this.#client._paused === true) return false;
-    const chunk = this.#client.conn.read() as Buffer | null;
+    if (this.held || this.#client._paused === true || this.#client.conn.writableLength > this.#deps.limits.softBacklogBytes) return false;
+    const chunk = this.#read();
     if (chunk === null) return false;
     this.heardMs = this.#deps.clock.monotonic();
     this.#parse(chunk);
     return true;
+  }
+
+  #read(): Buffer | null {
+    return this.#client.conn.read() as Buffer | null;
   }
 
   #parse(chunk: Buffer): void {
@@ -126,9 +167,19 @@ export class Ingress {
   }
 
   #arrived(packet: ClientPacket): void {
-    if (!this.#client.closed && this.#checkSize(packet.length ?? 0)) this.#waiting.push(packet);
-    // [MQTT-3.14.4-3]: from here on no will is sent, even if the socket ends before earlier publishes are through.
-    if (packet.cmd === 'disconnect') this.#client._disconnected = true;
+    if (this.#client.closed || !this.#checkSize(packet.length ?? 0)) return;
+    switch (packet.cmd) {
+      case 'puback':
+      case 'pubcomp':
+        // At once: a client that acknowledges and leaves must not get the message again.
+        if (this.#client.connected) this.#deps.acknowledged(packet.messageId ?? 0);
+        return;
+      case 'disconnect':
+        this.#client._disconnected = true; // no will from here on, even if the socket ends first [MQTT-3.14.4-3]
+        break;
+      default:
+    }
+    this.#waiting.push(packet);
   }
 
   #ready(packet: ClientPacket): boolean {
@@ -151,7 +202,8 @@ export class Ingress {
   }
 
   #dispatch(packet: ClientPacket): void {
-    if (packet.cmd === 'publish' && this.#client.connected) return this.#publish(packet);
+    if (this.#client.connected) this.#connected = true;
+    if (packet.cmd === 'publish' && this.#connected) return this.#publish(packet);
     if (packet.cmd === 'pubrel') this.#deps.unreleased.delete(packet.messageId ?? 0);
     this.#barrier = packet.cmd === 'connect' || packet.cmd === 'subscribe' || packet.cmd === 'unsubscribe';
     this.#handling++;
@@ -207,21 +259,22 @@ export class Ingress {
     this.#pump();
   }
 
+  /** What it sends makes no sense, or is not allowed: nothing more is read from it. */
+  get #faulty(): boolean {
+    return this.#refused || this.#client._parser.error !== null;
+  }
+
   #refuse(reason: string): void {
+    this.#refused = true;
     this.#client.emit('error', new Error(reason));
   }
 }
 
-/** The parser reads a topic beyond the end of a packet that is too short for it. */
+/** The parser reads a topic beyond the end of a packet that is too short for it, into the next one. */
 function lengthFault(packet: IPublishPacket, payload: Buffer): string | undefined {
   const { qos, topic, length, messageId } = packet;
   if (qos > 0 && messageId === 0) return 'the packet identifier is 0';
+  // Also unequal for a topic that is not UTF-8 [MQTT-1.5.3-1].
   const expected = 2 + Buffer.byteLength(topic) + (qos > 0 ? 2 : 0) + payload.length;
-  // Invalid UTF-8 becomes U+FFFD and changes the byte count; then only a shorter packet is a fault.
-  const wrong = topic.includes('\ufffd') ? payload.length === 0 && (length ?? 0) < 2 : length !== expected;
-  return wrong ? 'the packet is shorter than its topic' : undefined;
-}
-
-export function asQos(qos: number | undefined): Qos {
-  return qos === 1 || qos === 2 ? qos : 0;
+  return length === expected ? undefined : 'the packet does not have the length of its topic and payload';
 }

@@ -1,10 +1,11 @@
 /** Owns the in-process ports: publish and subscribe without a socket, by the same rules as a client. */
 import { HiveletError, messageOf } from '#beehive/errors.ts';
-import type { AedesEmitter, Delivery } from './aedes-inside.ts';
+import type { Delivery } from './aedes-inside.ts';
+import type { Emitter } from './emitter.ts';
 import { PublishQueue } from './publish-queue.ts';
 import type { IncomingPublish, Ingest, Outgoing, PublishOptions } from './publish.ts';
 import type { Tally } from './tally.ts';
-import { filterFault, hiddenFrom, topicFault } from './topic.ts';
+import { filterFault, topicFault } from './topic.ts';
 
 export type PortHandler = (topic: string, payload: Buffer) => void;
 
@@ -28,7 +29,7 @@ export interface PortOptions {
 }
 
 export interface PortDeps {
-  emitter: AedesEmitter;
+  emitter: Emitter;
   ingest: Ingest | undefined;
   tally: Tally;
   deliveries: PortDeliveries;
@@ -105,7 +106,7 @@ export function createPort(name: string, options: PortOptions, deps: PortDeps): 
       check(filterFault(filter), filter);
       unsubscribe(filter);
       const deliver: Delivery = ({ topic, payload }, done) => {
-        if (!hiddenFrom(filter, topic) && subscriptions.get(filter) === deliver) deliveries.push({ handler, topic, payload, port: name });
+        deliveries.push({ handler, topic, payload, port: name });
         done();
       };
       subscriptions.set(filter, deliver);

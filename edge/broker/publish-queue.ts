@@ -48,10 +48,11 @@ export class PublishQueue {
     return this.#bytes;
   }
 
-  push(publish: IncomingPublish, receipt?: Receipt): void {
+  /** `forwards`: false for one that is forwarded by its receipt. */
+  push(publish: IncomingPublish, receipt?: Receipt, forwards = true): void {
     if (this.#closed !== undefined) return receipt?.refused(this.#closed);
     const pending = this.#handIn(publish);
-    const entry: Entry = { publish, receipt, state: pending === undefined ? 'ready' : 'waiting', forwards: true };
+    const entry: Entry = { publish, receipt, state: pending === undefined ? 'ready' : 'waiting', forwards };
     this.#add(entry);
     if (pending === undefined) return;
     pending.then(

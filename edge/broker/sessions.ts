@@ -151,6 +151,12 @@ export class SessionTable {
     this.#markMessage(session, message);
   }
 
+  acknowledge(id: string, messageId: number): void {
+    const session = this.#sessions.get(id);
+    const message = session?.queue.find({ messageId });
+    if (session !== undefined && message !== undefined) this.#drop(session, message);
+  }
+
   /** Acknowledged, or given up. */
   remove(session: Session, message: QueuedMessage): void {
     this.#drop(session, message);

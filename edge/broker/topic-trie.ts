@@ -1,13 +1,13 @@
 /** Owns the lookup from a topic to the filters that match it; with thousands of filters a scan per message would be felt. */
 
-interface Node<Value> {
-  children: Map<string, Node<Value>>;
-  values: Map<string, Value>;
+interface Node<Value, Owner> {
+  children: Map<string, Node<Value, Owner>>;
+  values: Map<Owner, Value>;
 }
 
 /** One value per (filter, owner). Filters must be valid; the `$`-rule is kept [MQTT-4.7.2-1]. */
-export class TopicTrie<Value> {
-  #root: Node<Value> = node();
+export class TopicTrie<Value, Owner = string> {
+  readonly #root: Node<Value, Owner> = node();
   #size = 0;
 
   /** Number of (filter, owner) pairs. */
@@ -15,7 +15,7 @@ export class TopicTrie<Value> {
     return this.#size;
   }
 
-  set(filter: string, owner: string, value: Value): void {
+  set(filter: string, owner: Owner, value: Value): void {
     let at = this.#root;
     for (const part of filter.split('/')) {
       let next = at.children.get(part);
@@ -26,7 +26,7 @@ export class TopicTrie<Value> {
     at.values.set(owner, value);
   }
 
-  delete(filter: string, owner: string): void {
+  delete(filter: string, owner: Owner): void {
     const parts = filter.split('/');
     const path = [this.#root];
     for (const part of parts) {
@@ -50,7 +50,7 @@ export class TopicTrie<Value> {
   }
 }
 
-function collect<Value>(at: Node<Value>, where: { parts: string[]; depth: number; hidden: boolean }, found: Value[]): void {
+function collect<Value, Owner>(at: Node<Value, Owner>, where: { parts: string[]; depth: number; hidden: boolean }, found: Value[]): void {
   const { parts, depth, hidden } = where;
   const wildcards = depth > 0 || !hidden;
   const rest = wildcards ? at.children.get('#') : undefined;
@@ -67,6 +67,6 @@ function collect<Value>(at: Node<Value>, where: { parts: string[]; depth: number
   if (exact !== undefined) collect(exact, below, found);
 }
 
-function node<Value>(): Node<Value> {
+function node<Value, Owner>(): Node<Value, Owner> {
   return { children: new Map(), values: new Map() };
 }
