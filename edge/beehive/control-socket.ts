@@ -1,49 +1,84 @@
 /** Owns the health end points of a process: `/healthz` and `/modules` on a Unix socket, on TCP only by configuration. */
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { dirname } from 'node:path';
 import { HiveletError, messageOf } from './errors.ts';
 import type { Health } from './module.ts';
 
 export interface ControlSocket {
+  /** The port that is served, when `tcp` asked for one. */
+  readonly tcpPort: number | undefined;
+  /** Ends open connections; idempotent. */
   close(): Promise<void>;
 }
 
 export type HealthReport = { ok: boolean; modules: Record<string, Health> };
 
-/** `tcp`: `host:port`, or '' for none. Throws PORT_IN_USE. */
-export async function openControlSocket(options: { path: string; tcp: string; report(): HealthReport }): Promise<ControlSocket> {
+/** sockaddr_un holds 108 bytes, the last of which is 0. */
+const LONGEST_PATH = 107;
+
+/** `tcp`: `host:port`, or '' for none. Throws CONFIG_INVALID for an address that is none, PORT_IN_USE for one that is taken. */
+export async function openControlSocket(options: { path: string; tcp: string; report: () => HealthReport }): Promise<ControlSocket> {
   const { path, tcp, report } = options;
+  const address = tcp === '' ? undefined : parseAddress(tcp);
+  if (Buffer.byteLength(path) > LONGEST_PATH) {
+    throw new HiveletError(
+      'CONFIG_INVALID',
+      `the path of the control socket ${path} is longer than ${String(LONGEST_PATH)} bytes: choose a shorter --data-dir`,
+    );
+  }
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   rmSync(path, { force: true });
   const servers = [await listen(serve(report), { path })];
-  chmodSync(path, 0o600);
-  if (tcp !== '') {
-    const [host = '127.0.0.1', port = ''] = tcp.split(/:(?=\d+$)/);
-    servers.push(await listen(serve(report), { host, port: Number(port) }));
-  }
-  return {
-    close: async () => {
-      await Promise.all(servers.map((server) => new Promise<void>((resolve) => void server.close(() => resolve()))));
-      rmSync(path, { force: true });
-    },
+  const close = async (): Promise<void> => {
+    await Promise.all(servers.splice(0).map(closeServer));
+    rmSync(path, { force: true });
   };
+  try {
+    chmodSync(path, 0o600);
+    if (address !== undefined) servers.push(await listen(serve(report), address));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { tcpPort: (servers[1]?.address() as AddressInfo | undefined)?.port, close };
 }
 
 function serve(report: () => HealthReport): RequestListener {
   return (request, response) => {
     const health = report();
-    if (request.url === '/healthz') {
+    const [path] = (request.url ?? '').split('?');
+    if (path === '/healthz') {
       response.writeHead(health.ok ? 200 : 503, { 'content-type': 'text/plain' }).end(health.ok ? 'ok' : 'not ok');
-    } else if (request.url === '/modules') {
+    } else if (path === '/modules') {
       response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(health));
     } else response.writeHead(404, { 'content-type': 'text/plain' }).end('try /healthz or /modules');
   };
 }
 
+/** Who asks and then does not read, or asks nothing, must not hold up a stop. */
+function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}
+
+function parseAddress(tcp: string): { host: string; port: number } {
+  const [, host, port] = /^(\[[0-9a-fA-F:.]+\]|[^:[\]\s]+):(\d{1,5})$/.exec(tcp) ?? [];
+  if (host === undefined || Number(port) > 65_535) {
+    throw new HiveletError(
+      'CONFIG_INVALID',
+      `modules.control.listen is ${JSON.stringify(tcp)}: write HOST:PORT, for instance 127.0.0.1:8080`,
+    );
+  }
+  return { host: host.replace(/^\[|\]$/g, ''), port: Number(port) };
+}
+
 function listen(handler: RequestListener, where: { path: string } | { host: string; port: number }): Promise<Server> {
   return new Promise((resolve, reject) => {
-    const server = createServer({ keepAlive: false }, handler);
+    const server = createServer(handler);
     server.once('error', (error: NodeJS.ErrnoException) => {
       const text = 'path' in where ? where.path : `${where.host}:${String(where.port)}`;
       reject(
@@ -51,7 +86,7 @@ function listen(handler: RequestListener, where: { path: string } | { host: stri
           ? new HiveletError('PORT_IN_USE', `${text} is taken: choose another with --set modules.control.listen=127.0.0.1:PORT`, {
               cause: error,
             })
-          : new HiveletError('INTERNAL', `cannot listen on ${text}: ${messageOf(error)}`, { cause: error }),
+          : new HiveletError('CONFIG_INVALID', `cannot listen on ${text}: ${messageOf(error)}`, { cause: error }),
       );
     });
     server.listen(where, () => resolve(server));

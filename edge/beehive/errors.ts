@@ -47,7 +47,10 @@ export function isHiveletError(error: unknown, code?: ErrorCode): error is Hivel
   return error instanceof HiveletError && (code === undefined || error.code === code);
 }
 
-/** The message of whatever was thrown. */
+/** The message of whatever was thrown. A failed connection to a name with several addresses has one in each of its parts only. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof Error)) return String(error);
+  if (error.message !== '') return error.message;
+  const parts = error instanceof AggregateError ? [...new Set(error.errors.map(messageOf))].join('; ') : '';
+  return parts === '' ? error.name : parts;
 }

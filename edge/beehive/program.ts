@@ -1,7 +1,7 @@
 /** Owns what every long-running program of ours does the same way: data directory, log output, signals, exit status. */
-import { homedir } from 'node:os';
-import { join } from 'node:path';
-import type { Clock } from './clock.ts';
+import { constants, homedir } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+import { systemClock, type Clock } from './clock.ts';
 import { catalogue, isHiveletError, messageOf } from './errors.ts';
 import { createLogger, formatJson, formatText, type Logger, type LogLevel } from './log.ts';
 
@@ -9,7 +9,8 @@ import { createLogger, formatJson, formatText, type Logger, type LogLevel } from
 export function defaultDataDir(env: NodeJS.ProcessEnv = process.env, uid: number = process.getuid?.() ?? 1): string {
   if (uid === 0) return '/var/lib/hivelet';
   const state = env['XDG_STATE_HOME'];
-  return join(state === undefined || state === '' ? join(homedir(), '.local', 'state') : state, 'hivelet');
+  // The specification of XDG wants relative ones to be ignored.
+  return join(state === undefined || !isAbsolute(state) ? join(homedir(), '.local', 'state') : state, 'hivelet');
 }
 
 /** JSON lines on stderr; aligned text when stderr is a terminal or `format` says so. */
@@ -18,15 +19,19 @@ export function programLogger(clock: Clock, options: { level: LogLevel; format?:
   return createLogger({ clock, level: options.level, write: (line) => void process.stderr.write(`${format(line)}\n`) });
 }
 
-/** Resolves with the first of SIGINT and SIGTERM. A second one ends the process at once. */
-export function stopSignal(): Promise<NodeJS.Signals> {
+/** One Ctrl-C often arrives twice: from the terminal, and from npm or `hivelet up`, which pass it on. */
+const SAME_SIGNAL_MS = 1000;
+
+/** Resolves with the first of SIGINT and SIGTERM. One that comes a second or more later, of either kind, ends the process at once. */
+export function stopSignal(clock: Pick<Clock, 'monotonic'> = systemClock): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      process.once(signal, () => {
-        resolve(signal);
-        process.once(signal, () => process.exit(130));
-      });
-    }
+    let firstAt: number | undefined;
+    const onSignal = (signal: NodeJS.Signals): void => {
+      firstAt ??= clock.monotonic();
+      if (clock.monotonic() - firstAt >= SAME_SIGNAL_MS) process.exit(128 + constants.signals[signal]);
+      resolve(signal);
+    };
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal);
   });
 }
 

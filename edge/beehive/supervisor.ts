@@ -33,16 +33,19 @@ export class Supervisor {
     this.#log = options.log;
   }
 
-  /** Starts all in order. When one fails to start, those before it are stopped and its error is thrown. */
+  /**
+   * Starts all in order. When one fails to start (its `start` throws, or it calls `failed` before it is ready), it and those before it are
+   * stopped and its error is thrown; a stop in the meantime throws STOPPED.
+   */
   async start(modules: readonly Module[]): Promise<void> {
     for (const module of modules) {
-      if (this.#stopping !== undefined) throw new HiveletError('STOPPED');
+      if (this.#isStopping()) throw new HiveletError('STOPPED');
       const slot: Slot = {
         module,
         abort: new AbortController(),
         running: false,
         startedAt: 0,
-        waits: backoff(RESTART_FIRST_MS, RESTART_MAX_MS, () => this.#clock.random()),
+        waits: this.#freshWaits(),
         restarting: undefined,
       };
       this.#slots.push(slot);
@@ -53,6 +56,7 @@ export class Supervisor {
         throw error;
       }
     }
+    if (this.#isStopping()) throw new HiveletError('STOPPED');
   }
 
   /** Stops all in reverse order; idempotent, every caller waits for the same stop. */
@@ -62,56 +66,63 @@ export class Supervisor {
   }
 
   health(): { ok: boolean; modules: Record<string, Health> } {
-    const modules = Object.fromEntries(
-      this.#slots.map((slot): [string, Health] => [
-        slot.module.name,
-        slot.running ? slot.module.health() : { ok: false, detail: slot.lastError ?? 'stopped' },
-      ]),
-    );
+    const modules = Object.fromEntries(this.#slots.map((slot): [string, Health] => [slot.module.name, healthOf(slot)]));
     return { ok: Object.values(modules).every((health) => health.ok), modules };
   }
 
   async #startSlot(slot: Slot): Promise<void> {
-    slot.abort = new AbortController();
+    const abort = new AbortController();
+    slot.abort = abort;
+    await new Promise<void>((resolve, reject) => {
+      abort.signal.addEventListener('abort', () => reject(new HiveletError('STOPPED')), { once: true });
+      const failed = (error: unknown): void => {
+        if (slot.running) this.#restart(slot, error);
+        else reject(error instanceof Error ? error : new HiveletError('INTERNAL', messageOf(error)));
+      };
+      this.#callStart(slot, failed).then(() => {
+        // A start that went on after it was given up has opened again what the stop had closed.
+        if (abort.signal.aborted) return this.#stopModule(slot);
+        slot.running = true;
+        slot.startedAt = this.#clock.monotonic();
+        return resolve();
+      }, reject);
+    });
+    this.#log.debug('module.started', { module: slot.module.name });
+  }
+
+  /** Rejects also where `start` throws before it answers. */
+  async #callStart(slot: Slot, failed: (error: unknown) => void): Promise<void> {
     const { signal } = slot.abort;
     await slot.module.start({
       clock: this.#clock,
       log: this.#log.child({ module: slot.module.name }),
       signal,
       failed: (error) => {
-        if (!signal.aborted) this.#restart(slot, error);
+        if (!signal.aborted) failed(error);
       },
     });
-    slot.running = true;
-    slot.startedAt = this.#clock.monotonic();
-    this.#log.debug('module.started', { module: slot.module.name });
   }
 
   #restart(slot: Slot, error: unknown): void {
-    if (this.#stopping !== undefined || slot.restarting !== undefined) return;
+    if (this.#isStopping()) return;
     slot.lastError = messageOf(error);
     slot.running = false;
-    slot.restarting = this.#restartLoop(slot, error).finally(() => {
-      slot.restarting = undefined;
-    });
+    slot.restarting = this.#restartLoop(slot, error);
   }
 
   async #restartLoop(slot: Slot, cause: unknown): Promise<void> {
     let error = cause;
-    if (this.#clock.monotonic() - slot.startedAt > SETTLED_MS) {
-      slot.waits = backoff(RESTART_FIRST_MS, RESTART_MAX_MS, () => this.#clock.random());
-    }
-    const stopped = new AbortController();
+    if (this.#clock.monotonic() - slot.startedAt > SETTLED_MS) slot.waits = this.#freshWaits();
     for (;;) {
       const waitMs = Math.round(slot.waits.next().value);
       this.#log.error('module.failed', { module: slot.module.name, error, restartInMs: waitMs });
       slot.abort.abort(new HiveletError('STOPPED'));
       await this.#stopModule(slot);
       if (this.#isStopping()) return;
-      slot.abort = stopped;
+      // Aborted by a stop, so that nobody waits for the rest of the back-off.
+      slot.abort = new AbortController();
       try {
-        await this.#clock.sleep(waitMs, stopped.signal);
-        if (this.#isStopping()) return;
+        await this.#clock.sleep(waitMs, slot.abort.signal);
         await this.#startSlot(slot);
         return;
       } catch (failure) {
@@ -120,6 +131,10 @@ export class Supervisor {
         slot.lastError = messageOf(failure);
       }
     }
+  }
+
+  #freshWaits(): Generator<number, never> {
+    return backoff(RESTART_FIRST_MS, RESTART_MAX_MS, () => this.#clock.random());
   }
 
   #isStopping(): boolean {
@@ -137,17 +152,31 @@ export class Supervisor {
     }
   }
 
-  async #stopModule(slot: Slot): Promise<void> {
+  async #stopModule({ module }: Slot): Promise<void> {
     const limit = new AbortController();
     const overdue = this.#clock.sleep(STOP_LIMIT_MS, limit.signal).then(
-      () => this.#log.error('module.stop.overdue', { module: slot.module.name, limitMs: STOP_LIMIT_MS }),
+      () => this.#log.error('module.stop.overdue', { module: module.name, limitMs: STOP_LIMIT_MS }),
       () => undefined,
     );
-    const stop = slot.module.stop().catch((error: unknown) => {
-      this.#log.error('module.stop.failed', { module: slot.module.name, error });
+    const stop = callStop(module).catch((error: unknown) => {
+      this.#log.error('module.stop.failed', { module: module.name, error });
     });
     await Promise.race([stop, overdue]);
     limit.abort();
     await overdue;
+  }
+}
+
+/** Rejects also where `stop` throws before it answers. */
+async function callStop(module: Module): Promise<void> {
+  await module.stop();
+}
+
+function healthOf({ running, module, lastError }: Slot): Health {
+  if (!running) return { ok: false, detail: lastError ?? 'stopped' };
+  try {
+    return module.health();
+  } catch (error) {
+    return { ok: false, detail: messageOf(error) };
   }
 }

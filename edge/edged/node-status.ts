@@ -107,7 +107,9 @@ export class NodeStatus implements Module {
     const context = this.#context;
     if (context === undefined) return;
     const send = (fields: NewMessage): Promise<BeehiveMessage | undefined> =>
-      bus.sendSync(source.edgehub, createMessage(context.clock.now(), fields), ANSWER_MS).catch(() => undefined);
+      bus
+        .sendSync(source.edgehub, createMessage(context.clock.now(), fields), { timeoutMs: ANSWER_MS, signal: context.signal })
+        .catch(() => undefined);
     if (this.#registered) {
       void send(this.#statusFields());
       return;

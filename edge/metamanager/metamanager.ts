@@ -79,7 +79,9 @@ export class MetaManager implements Module {
       });
     }
     if (answer !== undefined)
-      await this.#options.bus.send(HUB, answer).catch(() => context.log.debug('meta.answer.dropped', { resource: route.resource }));
+      await this.#options.bus
+        .send(HUB, answer, context.signal)
+        .catch(() => context.log.debug('meta.answer.dropped', { resource: route.resource }));
   }
 
   /** `insert` of a key that exists replaces it: an old value must not survive a missed delete (defect D2). */

@@ -15,6 +15,8 @@ const packages = {
   faketime: ['faketime'],
   pymodbus: ['python3-pymodbus', 'python3-serial', 'python3-serial-asyncio'],
   'systemd-analyze': ['systemd'],
+  'systemd-notify': ['systemd'],
+  python3: ['python3'],
   openssl: ['openssl'],
 } as const satisfies Record<string, readonly string[]>;
 
