@@ -4,7 +4,6 @@ import type { MapperPlugin } from '../contract.ts';
 import { readAccess, type ModbusAccess } from './access.ts';
 import { ModbusConnection } from './connection.ts';
 import { DEFAULT_SERIAL_PORTS, describeLine, linkKeyOf, readLink, type ModbusLink } from './link.ts';
-import { openTcp } from './tcp.ts';
 
 export interface ModbusOptions {
   /** Globs of device files that a Device may name; default /dev/tty*, /dev/serial/*, /dev/pts/*. */
@@ -25,6 +24,7 @@ export function createModbusPlugin({ allowedSerialPorts = DEFAULT_SERIAL_PORTS }
     sharedMedium: (link) => link.kind === 'rtu',
     async open(link, { clock, log, signal }) {
       if (link.kind === 'tcp') {
+        const { openTcp } = await import('./tcp.ts');
         const { host, port, timeoutMs } = link;
         const connectTimeoutMs = Math.min(CONNECT_TIMEOUT_MS, Math.max(timeoutMs, 500));
         return new ModbusConnection(await openTcp({ host, port, connectTimeoutMs, clock, signal }), () => undefined);

@@ -1,5 +1,6 @@
 /** Owns Modbus RTU: a serial line shared by its units, frames closed by a CRC and told apart by silence. */
 import { realpath } from 'node:fs/promises';
+import crc16 from 'modbus-serial/utils/crc16.js';
 import type { SerialPort } from 'serialport';
 import type { Clock } from '#beehive/clock.ts';
 import { HiveletError, messageOf } from '#beehive/errors.ts';
@@ -213,14 +214,4 @@ export function findAnswer(bytes: Uint8Array, { unit, pdu }: { unit: number; pdu
 export function withCrc(frame: Uint8Array): Buffer {
   const crc = crc16(frame);
   return Buffer.from([...frame, crc & 0xff, crc >> 8]);
-}
-
-/** CRC-16/MODBUS. */
-export function crc16(bytes: Uint8Array): number {
-  let crc = 0xffff;
-  for (const byte of bytes) {
-    crc ^= byte;
-    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >> 1) ^ 0xa001 : crc >> 1;
-  }
-  return crc;
 }

@@ -1,5 +1,6 @@
-/** Owns Modbus TCP: one socket, MBAP frames, answers matched by transaction id. */
+/** Owns Modbus TCP: one socket, answers matched by transaction id. The MBAP frames are modbus-serial's. */
 import { connect, type Socket } from 'node:net';
+import TcpPort from 'modbus-serial/ports/tcpport.js';
 import type { Clock } from '#beehive/clock.ts';
 import { HiveletError, messageOf } from '#beehive/errors.ts';
 import { fairTimeout, Turnstile, type Transport, type WireRequest } from './transport.ts';
@@ -12,9 +13,10 @@ export interface TcpOptions {
   signal: AbortSignal;
 }
 
-const MBAP_BYTES = 7;
-/** 253 bytes of PDU and the unit id. */
-const LARGEST_LENGTH = 254;
+/** modbus-serial speaks of frames as on a serial line: unit, PDU and two bytes of checksum, also where there is none. */
+const CHECKSUM_BYTES = 2;
+/** 253 bytes of PDU, the unit id and that checksum. A longer frame is not Modbus. */
+const LARGEST_FRAME = 256;
 const KEEPALIVE_MS = 30_000;
 /** A device that was switched off leaves a socket that looks alive: after so many unanswered requests in a row it is replaced. */
 const UNANSWERED_LIMIT = 2;
@@ -66,9 +68,8 @@ class TcpTransport implements Transport {
   readonly #address: string;
   readonly #turnstile = new Turnstile();
   #pending: Pending | undefined;
-  #transaction = 0;
+  readonly #port: TcpPort;
   #unanswered = 0;
-  #received: Buffer = Buffer.alloc(0);
   #end: Error | undefined;
 
   constructor(socket: Socket, { host, port, clock }: TcpOptions) {
@@ -76,7 +77,8 @@ class TcpTransport implements Transport {
     this.#clock = clock;
     this.#address = `${host}:${port}`;
     this.lost = new Promise((resolve) => socket.once('close', () => resolve()));
-    socket.on('data', (bytes) => this.#receive(bytes));
+    this.#port = new TcpPort({ socket });
+    this.#port.on('data', (frame) => this.#answered(frame));
     socket.on('error', (error) => this.#ended(messageOf(error)));
     socket.on('end', () => this.#ended('closed the connection'));
     socket.on('close', () => this.#ended('the connection was closed'));
@@ -95,7 +97,7 @@ class TcpTransport implements Transport {
     return new Promise<Uint8Array>((resolve, reject) => {
       if (this.#end !== undefined) return reject(this.#end);
       if (signal.aborted) return reject(signal.reason as Error);
-      const transaction = (this.#transaction = (this.#transaction + 1) % 0x10000);
+      const transaction = this.#port._transactionIdWrite;
       const settle = (then: () => void): void => {
         cancel();
         signal.removeEventListener('abort', onAbort);
@@ -106,7 +108,7 @@ class TcpTransport implements Transport {
       const cancel = fairTimeout(this.#clock, timeoutMs, () => settle(() => reject(this.#timedOut(unit, timeoutMs))));
       signal.addEventListener('abort', onAbort, { once: true });
       this.#pending = { transaction, resolve: (answer) => settle(() => resolve(answer)), reject: (error) => settle(() => reject(error)) };
-      this.#socket.write(frame(transaction, unit, pdu));
+      this.#port.write(Buffer.from([unit, ...pdu, 0, 0]));
     });
   }
 
@@ -119,24 +121,13 @@ class TcpTransport implements Transport {
     return new HiveletError('DEVICE_UNREACHABLE', `${this.#address}: ${what}`, { facts: { address: this.#address, ...facts } });
   }
 
-  #receive(bytes: Buffer): void {
-    this.#received = this.#received.length === 0 ? bytes : Buffer.concat([this.#received, bytes]);
-    while (this.#received.length >= MBAP_BYTES) {
-      const length = this.#received.readUInt16BE(4);
-      // Not Modbus, or out of step: there is no way back into step on this socket.
-      if (this.#received.readUInt16BE(2) !== 0 || length < 3 || length > LARGEST_LENGTH)
-        return this.#ended('sent bytes that are not Modbus TCP');
-      if (this.#received.length < 6 + length) return;
-      const message = this.#received.subarray(0, 6 + length);
-      this.#received = this.#received.subarray(6 + length);
-      this.#answered(message);
-    }
-  }
-
   /** A late answer to an earlier request has another transaction id and is dropped. The unit is not compared: many devices answer as 0 or 255. */
-  #answered(message: Buffer): void {
+  #answered(frame: Buffer): void {
+    // Out of step, and there is no way back into step on this socket.
+    if (frame.length > LARGEST_FRAME || frame.length < 2 + CHECKSUM_BYTES) return this.#ended('sent bytes that are not Modbus TCP');
     this.#unanswered = 0;
-    if (this.#pending?.transaction === message.readUInt16BE(0)) this.#pending.resolve(Uint8Array.prototype.slice.call(message, MBAP_BYTES));
+    if (this.#pending?.transaction === this.#port._transactionIdRead)
+      this.#pending.resolve(Uint8Array.from(frame.subarray(1, -CHECKSUM_BYTES)));
   }
 
   #ended(what: string): void {
@@ -145,15 +136,5 @@ class TcpTransport implements Transport {
     this.#socket.destroy();
     this.#turnstile.close(this.#end);
     this.#pending?.reject(this.#end);
-    this.#received = Buffer.alloc(0);
   }
-}
-
-function frame(transaction: number, unit: number, pdu: Uint8Array): Buffer {
-  const bytes = Buffer.alloc(MBAP_BYTES + pdu.length);
-  bytes.writeUInt16BE(transaction, 0);
-  bytes.writeUInt16BE(pdu.length + 1, 4);
-  bytes.writeUInt8(unit, 6);
-  bytes.set(pdu, MBAP_BYTES);
-  return bytes;
 }

@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { isHiveletError } from '#beehive/errors.ts';
 import { answerLength, ModbusException, readAnswer, readRequest, writeRequest, type Space } from '#mappers/modbus/frames.ts';
-import { crc16, findAnswer, withCrc } from '#mappers/modbus/rtu.ts';
+import { findAnswer, withCrc } from '#mappers/modbus/rtu.ts';
 
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(' ', ''), 'hex');
 const at = (space: Space, address: number, count: number): { space: Space; address: number; count: number } => ({ space, address, count });
@@ -64,7 +64,6 @@ test('the echo of a write must be that write', () => {
 });
 
 test('a serial frame ends with its checksum, low byte first', () => {
-  assert.is(crc16(hex('0103 0000 000a')), 0xcdc5);
   assert.equal(withCrc(hex('0103 0000 000a')), hex('0103 0000 000a c5cd'));
 });
 
