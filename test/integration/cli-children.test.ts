@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { systemClock } from '#beehive/clock.ts';
 import { until, within } from '#test/support/until.ts';
-import { KeptChild, readLogLine, stopAll } from '../../../bin/commands/children.ts';
+import { KeptChild, readLogLine, stopAll } from '../../bin/commands/children.ts';
 
 const READY = `echo '{"time":"2026-01-01T00:00:00.000Z","level":"info","event":"x.ready","port":5}'`;
 
@@ -22,6 +22,16 @@ function alive(pid: number): boolean {
   }
 }
 
+/** The message of what the promise rejects with. */
+async function failureOf(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise;
+  } catch (error) {
+    return (error as Error).message;
+  }
+  throw new Error('it did not fail');
+}
+
 test('a child is ready at its event, and again after a crash', async () => {
   const { kept, lines } = child(`${READY}; sleep 0.05; exit 3`);
   kept.start();
@@ -34,8 +44,7 @@ test('a child is ready at its event, and again after a crash', async () => {
 test('one that ends before it was ready is not started again, and what it said is told', async () => {
   const { kept, lines } = child('echo "edgecore: port 1883 is taken" >&2; exit 1');
   kept.start();
-  let message = '';
-  await within(kept.ready, { what: 'failure' }).catch((error: Error) => (message = error.message));
+  const message = await failureOf(within(kept.ready, { what: 'failure' }));
   assert.is(message, 'x did not start (exit code 1): port 1883 is taken');
   await kept.ended;
   assert.equal(lines, ['edgecore: port 1883 is taken']);
@@ -44,8 +53,7 @@ test('one that ends before it was ready is not started again, and what it said i
 test('a program that is not there is told', async () => {
   const kept = new KeptChild({ name: 'x', command: '/nowhere/x', args: [], clock: systemClock, line: () => undefined });
   kept.start();
-  let message = '';
-  await within(kept.ready, { what: 'failure' }).catch((error: Error) => (message = error.message));
+  const message = await failureOf(within(kept.ready, { what: 'failure' }));
   assert.match(message, /^x did not start \(spawn \/nowhere\/x ENOENT\)/);
 });
 
