@@ -82,7 +82,8 @@ async function readDocument({ contentType, body }: ApiRequest, { kind, custom }:
   try {
     return parseJson(body);
   } catch (error) {
-    throw unreadable(kind, `couldn't get version/kind; json parse error: ${messageOf(error)}`, body);
+    const why = messageOf(error).replace('Unexpected', 'unexpected');
+    throw unreadable(kind, `couldn't get version/kind; json parse error: ${why}`, body);
   }
 }
 

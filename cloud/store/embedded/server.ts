@@ -11,13 +11,14 @@ import { KubeError, PERSIST_HEADER } from '../kube-api.ts';
 import { Access } from './access.ts';
 import type { TokenUser } from './access.ts';
 import type { ApiAnswer, ApiRequest } from './api-request.ts';
+import { readBody, sendBody } from './http-body.ts';
 import { ensureNamespaces, expireEvents } from './housekeeping.ts';
 import { KindRegistry } from './kinds/registry.ts';
 import { ObjectStore } from './object-store.ts';
 import { OpenApi } from './openapi.ts';
 import { answer } from './routes.ts';
 import type { Routes } from './routes.ts';
-import { badRequest, internal, tooLarge, unauthorized } from './status.ts';
+import { badRequest, internal, unauthorized } from './status.ts';
 import { ObjectStorage } from './storage.ts';
 import { parseObject } from './stored-object.ts';
 import type { WindowBounds } from './watch-window.ts';
@@ -49,11 +50,11 @@ export interface ApiServer {
 
 /** The version of Kubernetes that clients are told. */
 const VERSION = { major: '1', minor: '32', gitVersion: 'v1.32.0', platform: `${process.platform}/${process.arch}` };
-const BODY_LIMIT = 3 * 1024 * 1024;
 /** A watcher that does not read is cut off when this much waits for it; it lists again. */
 const STREAM_BACKLOG = 8 * 1024 * 1024;
 /** Go clients reuse idle connections for 90 s: we must not close them first. */
 const KEEP_ALIVE_MS = 120_000;
+const MOST_CONNECTIONS = 4096;
 const MINUTE_MS = 60_000;
 
 /** Resolves when it serves. Throws `HiveletError` STORE_LOCKED, STORE_UNREADABLE, PORT_IN_USE, CONFIG_INVALID. */
@@ -138,11 +139,9 @@ class EmbeddedServer implements ApiServer {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const end of [...this.#streams]) end();
     this.#server.closeIdleConnections();
-    await this.#store.close();
     const grace = this.#options.clock.timer(1000, () => {
       for (const socket of this.#sockets) socket.destroy();
     });
-    for (const socket of this.#sockets) socket.end();
     await closed;
     grace.cancel();
     await this.#store.close();
@@ -170,14 +169,15 @@ class EmbeddedServer implements ApiServer {
       if (user === undefined) throw unauthorized();
       const body = await readBody(incoming);
       const request = requestOf(incoming, { user, body });
-      this.#send(response, await answer(this.#routes, request));
+      await this.#send(response, await answer(this.#routes, request));
     } catch (error) {
       this.#refuse(response, error, incoming);
     }
   }
 
-  #send(response: ServerResponse, answered: ApiAnswer): void {
+  async #send(response: ServerResponse, answered: ApiAnswer): Promise<void> {
     if ('start' in answered) return this.#stream(response, answered);
+    this.#endWhenStopping(response);
     const { status, contentType, headers = {}, warnings = [], body } = answered;
     for (const warning of warnings.slice(0, 20)) response.appendHeader('Warning', `299 - ${JSON.stringify(printable(warning))}`);
     response.writeHead(status, {
@@ -186,7 +186,7 @@ class EmbeddedServer implements ApiServer {
       'Content-Length': Buffer.byteLength(body),
       ...headers,
     });
-    response.end(body);
+    await sendBody(response, body);
   }
 
   #stream(response: ServerResponse, { contentType, start }: Extract<ApiAnswer, { start: unknown }>): void {
@@ -208,14 +208,21 @@ class EmbeddedServer implements ApiServer {
     });
   }
 
+  /** The last answer of a connection, so that the stop need not wait for it. */
+  #endWhenStopping(response: ServerResponse): void {
+    if (this.#closing !== undefined) response.shouldKeepAlive = false;
+  }
+
   #refuse(response: ServerResponse, error: unknown, incoming: IncomingMessage): void {
     const { log } = this.#options;
+    if (incoming.destroyed && !incoming.complete) return;
     if (!(error instanceof KubeError)) log.error('api.request.failed', { method: incoming.method, path: incoming.url, error });
     const { status } = error instanceof KubeError ? error : internal(messageOf(error));
     if (response.headersSent) {
       response.destroy();
       return;
     }
+    this.#endWhenStopping(response);
     const body = JSON.stringify(status);
     const headers: Record<string, string | number> = {
       'Content-Type': 'application/json',
@@ -240,6 +247,7 @@ function serverOf({ cert, key, ca }: ApiServerOptions['tls']): Server {
     });
     server.headersTimeout = KEEP_ALIVE_MS + 5000;
     server.requestTimeout = MINUTE_MS;
+    server.maxConnections = MOST_CONNECTIONS;
     return server;
   } catch (cause) {
     throw new HiveletError('CONFIG_INVALID', `the certificate or key of the API server cannot be used: ${messageOf(cause)}`, { cause });
@@ -274,18 +282,6 @@ function followDefinitions(store: ObjectStore, registry: KindRegistry, log: Logg
     if (event.type === 'DELETED') registry.remove(event.object.name);
     else registry.install(parseObject(event.object, apiVersion));
   });
-}
-
-async function readBody(incoming: IncomingMessage): Promise<string> {
-  if (incoming.method === 'GET' || incoming.method === 'HEAD') return '';
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of incoming as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > BODY_LIMIT) throw tooLarge(BODY_LIMIT);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 function requestOf(incoming: IncomingMessage, { user, body }: Pick<ApiRequest, 'user' | 'body'>): ApiRequest {

@@ -1,5 +1,6 @@
 /** Owns the HTTPS connections to one API server: one request, its time-out, and the whole or streamed answer. */
-import type { IncomingHttpHeaders, IncomingMessage, RequestOptions as NodeRequestOptions } from 'node:http';
+import { setMaxListeners } from 'node:events';
+import type { AgentOptions, IncomingHttpHeaders, IncomingMessage, RequestOptions as NodeRequestOptions } from 'node:http';
 import { Agent as HttpAgent, request as httpRequest } from 'node:http';
 import { Agent, request as httpsRequest } from 'node:https';
 import type { Clock } from '#beehive/clock.ts';
@@ -33,13 +34,17 @@ export class TransportError extends Error {
   }
 }
 
+const MOST_CONNECTIONS = 16;
+
 const UNSENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
 
 export class Transport {
   readonly #access: KubeAccess;
   readonly #clock: Clock;
   readonly #userAgent: string;
-  readonly #agent: Agent | HttpAgent;
+  /** Requests share few connections, which stay open; a watch has one to itself. */
+  readonly #requests: Agent | HttpAgent;
+  readonly #streams: Agent | HttpAgent;
   readonly #secure: boolean;
   readonly #base: NodeRequestOptions;
 
@@ -49,19 +54,14 @@ export class Transport {
     this.#userAgent = userAgent;
     const url = new URL(access.server);
     this.#secure = url.protocol === 'https:';
-    const keep = { keepAlive: true, keepAliveMsecs: 15_000, maxFreeSockets: 4, scheduling: 'lifo' as const };
-    this.#agent = this.#secure
-      ? new Agent({
-          ...keep,
-          ca: access.ca,
-          cert: access.cert,
-          key: access.key,
-          servername: access.serverName,
-          rejectUnauthorized: access.insecureSkipTlsVerify !== true,
-        })
-      : new HttpAgent(keep);
+    this.#requests = this.#agentWith({
+      keepAlive: true,
+      maxSockets: MOST_CONNECTIONS,
+      maxFreeSockets: MOST_CONNECTIONS,
+      scheduling: 'lifo',
+    });
+    this.#streams = this.#agentWith({ keepAlive: false });
     this.#base = {
-      agent: this.#agent,
       host: url.hostname.replace(/^\[|\]$/g, ''),
       port: url.port === '' ? (this.#secure ? 443 : 80) : Number(url.port),
     };
@@ -69,7 +69,7 @@ export class Transport {
 
   /** The whole answer as text, whatever its status. */
   async call(call: Call): Promise<Answer> {
-    const { response, settle } = await this.#open(call);
+    const { response, settle } = await this.#open(call, this.#requests);
     try {
       const chunks: Buffer[] = [];
       for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
@@ -83,7 +83,7 @@ export class Transport {
 
   /** The answer as a stream of text lines; `status` other than 200 comes as one `Answer`. */
   async stream(call: Call): Promise<{ lines: AsyncIterable<string> } | { refused: Answer }> {
-    const { response, settle, done } = await this.#open(call);
+    const { response, settle, done } = await this.#open(call, this.#streams);
     const status = response.statusCode ?? 0;
     done();
     if (status !== 200) {
@@ -95,8 +95,16 @@ export class Transport {
     return { lines: this.#lines(response, call, settle) };
   }
 
+  #agentWith(options: AgentOptions): Agent | HttpAgent {
+    if (!this.#secure) return new HttpAgent(options);
+    const { ca, cert, key, serverName, insecureSkipTlsVerify } = this.#access;
+    const tls = { ca, cert, key, servername: serverName, rejectUnauthorized: insecureSkipTlsVerify !== true };
+    return new Agent({ ...options, ...tls });
+  }
+
   close(): void {
-    this.#agent.destroy();
+    this.#requests.destroy();
+    this.#streams.destroy();
   }
 
   async *#lines(response: IncomingMessage, call: Call, settle: () => void): AsyncGenerator<string> {
@@ -122,11 +130,13 @@ export class Transport {
   }
 
   /** Resolves at the answer's headers. `settle` releases the abort listener; `done` stops the time-out. */
-  #open(call: Call): Promise<{ response: IncomingMessage; settle: () => void; done: () => void }> {
+  #open(call: Call, agent: Agent | HttpAgent): Promise<{ response: IncomingMessage; settle: () => void; done: () => void }> {
     return new Promise((resolve, reject) => {
       if (call.signal?.aborted === true) return reject(abortReason(call.signal));
+      // One signal may stop hundreds of calls; that is no leak.
+      if (call.signal !== undefined) setMaxListeners(0, call.signal);
       const send = this.#secure ? httpsRequest : httpRequest;
-      const outgoing = send({ ...this.#base, method: call.method, path: call.path, headers: this.#headers(call) });
+      const outgoing = send({ ...this.#base, agent, method: call.method, path: call.path, headers: this.#headers(call) });
       const onAbort = (): void => void outgoing.destroy(call.signal === undefined ? undefined : abortReason(call.signal));
       const timer = this.#clock.timer(call.timeoutMs, () => outgoing.destroy(new Error(`no answer within ${call.timeoutMs} ms`)));
       const settle = (): void => {

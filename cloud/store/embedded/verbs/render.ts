@@ -48,9 +48,16 @@ export function renderList(stored: readonly StoredObject[], metadata: ListMeta, 
     return JSON.stringify(tableOf(objects, { ...rendering, metadata: { ...metadata }, withColumns: true }));
   }
   const [listKind, listVersion] = form === 'partial' ? ['PartialObjectMetadataList', 'meta.k8s.io/v1'] : [kind.listKind, apiVersion];
-  const items = stored.map((each) =>
-    form === 'partial' ? JSON.stringify(partialMetadata(parseObject(each, apiVersion))) : textIn(each, apiVersion),
-  );
+  const items = stored.map((each) => {
+    if (form === 'partial') return JSON.stringify(partialMetadata(parseObject(each, apiVersion)));
+    return kind.custom ? textIn(each, apiVersion) : withoutKind(each, kind);
+  });
   const head = JSON.stringify({ kind: listKind, apiVersion: listVersion, metadata });
   return `${head.slice(0, -1)},"items":[${items.join(',')}]}`;
+}
+
+/** In lists of built-in kinds the items do not repeat the kind, as on the real server. */
+function withoutKind(stored: StoredObject, kind: Kind): string {
+  const start = `{"apiVersion":"${groupVersionOf(kind)}","kind":"${kind.kind}",`;
+  return stored.text.startsWith(start) ? `{${stored.text.slice(start.length)}` : stored.text;
 }

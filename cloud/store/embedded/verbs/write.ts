@@ -76,7 +76,7 @@ export async function updateObject(engine: Engine, target: ItemTarget, request: 
   if (kind.custom && object.metadata.resourceVersion === undefined) {
     const cause = invalidValue('metadata.resourceVersion', '0x0', 'must be specified for an update');
     cause.message = 'Invalid value: 0x0: must be specified for an update';
-    throw invalid({ group: '', kind: kind.resource, name }, [cause]);
+    throw invalid({ group: kind.group, kind: kind.plural, name }, [cause]);
   }
   return replace(engine, { target, stored, next: object, request, validation, dryRun, patched: false });
 }
