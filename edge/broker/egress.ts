@@ -20,8 +20,9 @@ export function guardEgress(client: AedesClient): void {
   // Of overlapping filters the one found first would decide; the highest QoS must [MQTT-3.3.5-1].
   const { deliver0 } = client;
   client.deliver0 = (packet, done) => {
-    if (packet.qos > 0 && grantedQos(client, packet.topic) > 0) done();
-    else deliver0(packet, done);
+    if (packet.qos > 0 && grantedQos(client, packet.topic) > 0) return done();
+    packet.qos = 0; // a copy of this subscription's own
+    deliver0(packet, done);
   };
 }
 
@@ -49,7 +50,7 @@ export function admit(client: AedesClient, packet: ForwardPacket, context: Egres
 /** QoS 1 and 2 to a persistent session: what is not in its queue did not fit. */
 function admitQueued(client: AedesClient, packet: ForwardPacket, sessions: SessionTable): ForwardPacket | null {
   const message = sessions.get(client.id)?.queue.find(packet);
-  if (message === undefined) return grantedQos(client, packet.topic) > 0 ? null : packet;
+  if (message === undefined) return null;
   packet.dup = message.sent;
   packet.qos = message.qos;
   message.sent = true;
