@@ -35,10 +35,7 @@ const expectedDifferences: Record<string, Record<string, string>> = {
     'json-patch-replace-missing': '1.20 lets a replace of a missing path pass; RFC 6902 and later servers refuse it (422)',
     'merge-patch-malformed': '1.20 answers 500 without a reason; an unreadable body is 400',
   },
-  crds: {
-    'cr-scale': 'the scale subresource comes with the next issue',
-    'cr-scale-patch': 'the scale subresource comes with the next issue',
-  },
+  crds: {},
   discovery: {
     'resources-apps': 'deployments and their kin come with the next issue',
     'group-reliablesyncs': 'ObjectSync comes with the next issue',

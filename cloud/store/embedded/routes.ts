@@ -11,6 +11,7 @@ import { badRequest, forbidden, methodNotAllowed, noSuchResource, refuse } from 
 import { deleteCollection, deleteObject } from './verbs/delete.ts';
 import { patchObject } from './verbs/patch.ts';
 import { getObject, listObjects } from './verbs/read.ts';
+import { scaleObject } from './verbs/scale.ts';
 import { watchObjects } from './verbs/watch.ts';
 import { createObject, updateObject } from './verbs/write.ts';
 
@@ -151,6 +152,9 @@ function isWatch(query: URLSearchParams): boolean {
 
 function itemAnswer(engine: Engine, target: ItemTarget, request: ApiRequest): Promise<ApiAnswer> {
   const { kind, name, subresource } = target;
+  if (subresource === 'scale' && kind.scale !== undefined && ['GET', 'PUT', 'PATCH'].includes(request.method)) {
+    return scaleObject(engine, { ...target, paths: kind.scale }, request);
+  }
   if (subresource !== undefined && !(subresource === 'status' && kind.hasStatus)) {
     // A custom kind without the subresource answers as if the object were missing.
     if (kind.custom && subresource === 'status') throw refuseMissingStatus(target);

@@ -21,24 +21,31 @@ const STRATEGIC_PATCH = 'application/strategic-merge-patch+json';
 
 export async function patchObject(engine: Engine, target: ItemTarget, request: ApiRequest): Promise<ApiAnswer> {
   const { kind, name, namespace } = target;
-  const type = mediaTypeOf(request.contentType);
-  const accepted = kind.custom ? [JSON_PATCH, MERGE_PATCH] : [JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH];
+  const { type, patch } = readPatch(request, kind);
+  const validation = fieldValidationOf(request.query);
+  const dryRun = dryRunOf(request.query.getAll('dryRun'), 'PatchOptions');
+  const stored = engine.store.get(kind.resource, namespace ?? '', name);
+  if (stored === undefined) throw notFound(kind, name);
+  const next = readEnvelope(kind, applyPatch(type, { document: parseObject(stored, groupVersionOf(kind)), patch }));
+  checkAddress(target, next);
+  return replace(engine, { target, stored, next, request, validation, dryRun, patched: true });
+}
+
+export interface ReadPatch {
+  /** Its media type. */
+  type: string;
+  patch: unknown;
+}
+
+/** Throws 415, 400. */
+export function readPatch({ contentType, body }: ApiRequest, { custom }: Pick<Kind, 'custom'>): ReadPatch {
+  const type = mediaTypeOf(contentType);
+  const accepted = custom ? [JSON_PATCH, MERGE_PATCH] : [JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH];
   if (!accepted.includes(type)) {
     const remedy =
       type === 'application/apply-patch+yaml' ? '; server-side apply is not offered, use kubectl apply without --server-side' : '';
     throw unsupportedMediaType(accepted, remedy);
   }
-  const validation = fieldValidationOf(request.query);
-  const dryRun = dryRunOf(request.query.getAll('dryRun'), 'PatchOptions');
-  const patch = readPatch(type, request.body);
-  const stored = engine.store.get(kind.resource, namespace ?? '', name);
-  if (stored === undefined) throw notFound(kind, name);
-  const next = readEnvelope(kind, apply(type, { document: parseObject(stored, groupVersionOf(kind)), patch, kind }));
-  checkAddress(target, next);
-  return replace(engine, { target, stored, next, request, validation, dryRun, patched: true });
-}
-
-function readPatch(type: string, body: string): unknown {
   let patch: unknown;
   try {
     patch = parseJson(body);
@@ -47,25 +54,26 @@ function readPatch(type: string, body: string): unknown {
   }
   if (type === JSON_PATCH && !isOperations(patch)) throw badRequest('json: cannot unmarshal object into Go value of type jsonpatch.Patch');
   if (type !== JSON_PATCH && !isRecord(patch)) throw badRequest('a merge patch of an object must be an object');
-  return patch;
+  return { type, patch };
 }
 
 function isOperations(patch: unknown): patch is JsonPatchOperation[] {
   return Array.isArray(patch) && patch.every((operation) => isRecord(operation) && typeof operation['op'] === 'string');
 }
 
-function apply(type: string, { document, patch, kind }: { document: KubeObject; patch: unknown; kind: Kind }): Record<string, unknown> {
+/** `document` may be changed. Throws 422, 400. */
+export function applyPatch(type: string, { document, patch }: { document: KubeObject; patch: unknown }): Record<string, unknown> {
   const before = document.metadata.resourceVersion;
   let result: unknown;
   try {
     if (type === JSON_PATCH) result = applyJsonPatch(document, patch as JsonPatchOperation[]);
     else result = type === MERGE_PATCH ? applyMergePatch(document, patch) : applyStrategicPatch(document, patch);
   } catch (error) {
-    if (error instanceof JsonPatchError) throw unprocessable(`the server rejected our request due to an error in our request`);
+    if (error instanceof JsonPatchError) throw unprocessable();
     if (error instanceof StrategicPatchError) throw badRequest(error.message);
     throw error;
   }
-  if (!isRecord(result)) throw unprocessable(`the patch makes the ${kind.kind} something that is no object`);
+  if (!isRecord(result)) throw unprocessable('the patch leaves no object');
   // A version that the patch names is a precondition; the one that was there anyway is not.
   const { metadata } = result;
   if (isRecord(metadata) && metadata['resourceVersion'] === before) delete metadata['resourceVersion'];
