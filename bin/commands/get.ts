@@ -1,19 +1,17 @@
 /** Owns `hivelet get`: devices, nodes, or the twins of devices as tables. */
 import type { Invocation, Command } from './command.ts';
-import { expectArgs } from './command.ts';
 import { accessFlags, openTwins } from './twins/access.ts';
 import { ageText, columns } from './twins/columns.ts';
 import type { DeviceLine, DeviceTwins, NodeLine, TwinLine, TwinSource } from './twins/source.ts';
 
 export const command: Command = {
-  usage: ['get devices', 'get nodes', 'get DEVICE...'],
+  usage: ['get', 'get devices', 'get nodes', 'get DEVICE...'],
   about: [
-    'Shows twins without kubectl: of the cluster through its API when there is a kubeconfig, else of the board over MQTT. A device may be written',
-    'NAMESPACE/NAME.',
+    'Shows twins without kubectl, those of all devices when none is named: of the cluster through its API when there is a kubeconfig, else of the',
+    'board over MQTT. A device may be written NAMESPACE/NAME.',
   ],
   flags: { ...accessFlags, json: { type: 'boolean', help: 'the same as JSON' } },
   async run(invocation) {
-    expectArgs(invocation.args, { least: 1, most: Infinity, what: 'write devices, nodes, or names of devices' });
     const { source } = await openTwins(invocation);
     try {
       await show(source, invocation);
@@ -34,7 +32,10 @@ async function show(source: TwinSource, { args, flags, io, clock }: Invocation):
   if (args.length === 1 && first === 'devices') return print(await source.devices(), (list) => deviceTable(list, now));
   if (args.length === 1 && first === 'nodes') return print(await source.nodes(), (list) => nodeTable(list, now));
   const found: DeviceTwins[] = [];
-  for (const name of args) found.push(await source.twins(name));
+  const names =
+    args.length > 0 ? args : (await source.devices()).map(({ namespace, name }) => (namespace === '' ? name : `${namespace}/${name}`));
+  for (const name of names) found.push(await source.twins(name));
+  if (found.length === 0 && !flags.has('json')) return io.out('no devices');
   print(found, (list) => list.flatMap((each, index) => [...(index === 0 ? [] : ['']), ...deviceText(each, now)]));
 }
 

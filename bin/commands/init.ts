@@ -6,13 +6,13 @@ import { expectArgs, type Command } from './command.ts';
 import { nodeOf, splitSettings } from './parts.ts';
 
 export const command: Command = {
-  usage: ['init [--advertise ADDRESS]... [--node NAME]'],
+  usage: ['init [--advertise-address ADDRESS]... [--node NAME]'],
   about: [
     'Makes what the cloud side needs, below the data directory: an authority, the certificates of hub and API server, the token of the admin and a',
     'kubeconfig with it. Run again, it keeps what is good and renews what is due. `hivelet up` does it by itself.',
   ],
   flags: {
-    advertise: {
+    'advertise-address': {
       type: 'string',
       multiple: true,
       value: 'ADDRESS',
@@ -31,7 +31,7 @@ export const command: Command = {
     const node = named === '' ? nodeOf(splitSettings(flags.texts('config'), flags.texts('set')).edge) : named;
     const { outcomes } = await initCloud({
       dataDir,
-      advertise: flags.texts('advertise'),
+      advertise: flags.texts('advertise-address'),
       clock,
       ...(node === undefined ? {} : { nodeName: node }),
     });

@@ -18,7 +18,11 @@ import type { TwinSource } from './source.ts';
 
 export const accessFlags: FlagSpecs = {
   via: { type: 'string', value: 'api|mqtt', help: 'api when there is a kubeconfig, else mqtt' },
-  kubeconfig: { type: 'string', value: 'FILE', help: 'default: $KUBECONFIG, then <data-dir>/kubeconfig' },
+  kubeconfig: {
+    type: 'string',
+    value: 'FILE',
+    help: 'default: <data-dir>/kubeconfig when --data-dir is given, else $KUBECONFIG, then that of the default data directory',
+  },
   namespace: { type: 'string', short: 'n', value: 'NAME', help: 'of devices named without one (default: that of the kubeconfig)' },
   mqtt: { type: 'string', value: 'URL', help: "broker of the board (default: the edge's configuration, tcp://127.0.0.1:1883)" },
   'mqtt-user': { type: 'string', value: 'NAME', help: 'user at the broker; its password is taken from $HIVELET_MQTT_PASSWORD' },
@@ -52,10 +56,13 @@ export async function openTwins(invocation: Invocation): Promise<Access> {
 
 /** The file that is to be used; undefined when nobody names one and none is in the data directory. */
 export function kubeconfigFile({ flags, env, dataDir }: Pick<Invocation, 'flags' | 'env' | 'dataDir'>): string | undefined {
-  const named = flags.text('kubeconfig') ?? env['KUBECONFIG']?.split(path.delimiter).find((file) => file !== '');
+  const named = flags.text('kubeconfig');
   if (named !== undefined) return named;
-  const own = path.join(dataDir, 'kubeconfig');
-  return existsSync(own) ? own : undefined;
+  const place = path.join(dataDir, 'kubeconfig');
+  const own = existsSync(place) ? place : undefined;
+  const exported = env['KUBECONFIG']?.split(path.delimiter).find((file) => file !== '');
+  // Who names a data directory means the cluster in it, whatever the shell has exported for others.
+  return flags.text('data-dir') === undefined ? (exported ?? own) : (own ?? exported);
 }
 
 function openApi(invocation: Invocation, file: string): ApiTwins {
