@@ -1,0 +1,41 @@
+/** Proves when memory is given back: once after the start, and in the quiet after a burst of work. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { silentLogger } from '#beehive/log.ts';
+import { createMemoryTrim } from '#beehive/memory-trim.ts';
+import { FakeClock } from '#test/support/fake-clock.ts';
+
+const contextOf = (clock: FakeClock) => ({ clock, log: silentLogger(), signal: new AbortController().signal, failed: () => undefined });
+
+test('memory is collected after the start and in the quiet after a burst, never while work goes on', async () => {
+  const clock = new FakeClock();
+  let work = 0;
+  let collections = 0;
+  const trim = createMemoryTrim({ collect: () => collections++, work: () => work });
+  await trim.start(contextOf(clock));
+  await clock.advance(3000);
+  assert.is(collections, 1);
+  await clock.advance(60_000);
+  assert.is(collections, 1, 'nothing was done, nothing is collected');
+  for (let step = 0; step < 5; step++) {
+    work += 5000;
+    await clock.advance(10_000);
+  }
+  assert.is(collections, 1, 'work goes on');
+  await clock.advance(10_000);
+  assert.is(collections, 2);
+  await clock.advance(60_000);
+  assert.is(collections, 2);
+  await trim.stop();
+  assert.is(clock.pending, 0);
+});
+
+test('without --expose-gc nothing is scheduled', async () => {
+  const clock = new FakeClock();
+  const trim = createMemoryTrim({ collect: undefined, work: () => 0 });
+  await trim.start(contextOf(clock));
+  assert.is(clock.pending, 0);
+  await trim.stop();
+});
+
+test.run();
