@@ -75,7 +75,8 @@ export function checkText(word: string, text: string): string | undefined {
  * Typed equality: `1.0` equals `1` for numbers, int64 compares exactly, texts compare as texts.
  * `tolerance` (a property's half step) makes numbers within it equal, so that a register's rounding is no difference.
  */
-export function sameValue(word: string, left: string, right: string, tolerance = 0): boolean {
+export function sameValue(word: string, ...values: readonly [left: string, right: string, tolerance?: number]): boolean {
+  const [left, right, tolerance = 0] = values;
   if (left === right) return true;
   switch (valueTypeOf(word)) {
     case 'int': {
