@@ -71,7 +71,7 @@ export interface WriteOptions extends RequestOptions {
   dryRun?: boolean;
   fieldManager?: string;
   /**
-   * `later`: the embedded server may answer before the write is on the disk (it is within a minute). For what the writer would say
+   * `later`: the embedded server may answer before the write is on the disk (it is within five minutes). For what the writer would say
    * again after a crash, such as reported values and heartbeats; a real cluster takes no notice.
    */
   persist?: 'now' | 'later';

@@ -11,7 +11,7 @@ import { WatchWindow } from './watch-window.ts';
 import type { StoreEvent, WindowBounds } from './watch-window.ts';
 
 /**
- * When an object reaches the disk: `now` before the answer; `later` within a minute or with the next stop (what its writer
+ * When an object reaches the disk: `now` before the answer; `later` within five minutes or with the next stop (what its writer
  * would say again after a crash: reported values, events); `never` for leases.
  */
 export type Persistence = 'now' | 'later' | 'never';
@@ -47,7 +47,7 @@ interface Batch {
 
 /** Revisions that a restart may skip; the counter on disk moves by so many at a time. */
 const CEILING_STEP = 10_000;
-const FLUSH_MS = 60_000;
+const FLUSH_MS = 5 * 60_000;
 
 export class ObjectStore {
   readonly #storage: ObjectStorage;

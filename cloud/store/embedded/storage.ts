@@ -97,6 +97,8 @@ function openExclusively(
   let db: Database.Database | undefined;
   try {
     db = new Database(file, { timeout: 200, ...(nativeBinding === undefined ? {} : { nativeBinding }) });
+    // Small pages: a device is one or two of them, and each commit writes whole pages to the card.
+    db.pragma('page_size = 1024');
     // Exclusive before WAL: then SQLite needs no shared-memory file, and a second process fails at once.
     db.pragma('locking_mode = EXCLUSIVE');
     db.pragma('journal_mode = WAL');
