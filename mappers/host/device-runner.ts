@@ -1,4 +1,5 @@
 /** Owns one device: reads it in its cycles, writes what is desired, reports values and state. */
+import { setMaxListeners } from 'node:events';
 import type { Clock, Timer } from '#beehive/clock.ts';
 import { HiveletError, isHiveletError, messageOf } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
@@ -54,6 +55,8 @@ export class DeviceRunner {
   constructor(deps: RunnerDeps) {
     this.#deps = deps;
     const { profile, binding, clock, mqtt, heartbeatMs, log } = deps;
+    // Each write that waits listens to it, which is no leak.
+    setMaxListeners(0, this.#stopping.signal);
     this.#failing = new Map(binding.faults);
     this.#reporter = new Reporter({ profile, mqtt, clock, heartbeatMs });
     this.#writer = new DesiredWriter({

@@ -60,9 +60,9 @@ export async function startDht11(options: Dht11Options): Promise<Dht11> {
       humidity = moved(humidity, { by: clock.random() * 2 - 1, least: 20, most: 90 });
       await show();
       if (clock.random() >= failShare) continue;
-      await files.fail(true);
+      await files.fail('stumble', true);
       await clock.sleep(failMs, stopping.signal);
-      await files.fail(false);
+      await files.fail('stumble', false);
     }
   };
   const wandering = wander().catch((error: unknown) => {
@@ -75,7 +75,7 @@ export async function startDht11(options: Dht11Options): Promise<Dht11> {
       ({ temperature = temperature, humidity = humidity } = values);
       return show();
     },
-    fail: (failing) => files.fail(failing),
+    fail: (failing) => files.fail('unplugged', failing),
     close: async () => {
       stopping.abort(new HiveletError('STOPPED'));
       await wandering;
@@ -92,7 +92,7 @@ function moved(value: number, { by, least, most }: { by: number; least: number; 
 class SensorFiles {
   readonly #directory: string;
   #texts = new Map<string, string>();
-  #failing = false;
+  readonly #failures = new Set<'stumble' | 'unplugged'>();
   /** One change of the files after the other. */
   #work: Promise<void> = Promise.resolve();
 
@@ -106,8 +106,9 @@ class SensorFiles {
     return this.#apply();
   }
 
-  fail(failing: boolean): Promise<void> {
-    this.#failing = failing;
+  fail(why: 'stumble' | 'unplugged', failing: boolean): Promise<void> {
+    if (failing) this.#failures.add(why);
+    else this.#failures.delete(why);
     return this.#apply();
   }
 
@@ -117,7 +118,7 @@ class SensorFiles {
       for (const [file, text] of this.#texts) {
         const made = path.join(this.#directory, `.${file}`);
         await rm(made, { force: true });
-        await (this.#failing ? symlink(UNREADABLE, made) : writeFile(made, text));
+        await (this.#failures.size > 0 ? symlink(UNREADABLE, made) : writeFile(made, text));
         await rename(made, path.join(this.#directory, file));
       }
     });
