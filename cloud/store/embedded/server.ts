@@ -1,11 +1,10 @@
 /** Owns the embedded Kubernetes API server: the HTTPS front, start and stop. */
-import { createServer } from 'node:https';
 import type { Server } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Clock, Timer } from '#beehive/clock.ts';
-import { HiveletError, messageOf } from '#beehive/errors.ts';
+import { messageOf } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
 import { KubeError, PERSIST_HEADER } from '../kube-api.ts';
 import { Access } from './access.ts';
@@ -14,6 +13,7 @@ import type { ApiAnswer, ApiRequest } from './api-request.ts';
 import { readBody, sendBody } from './http-body.ts';
 import { ensureNamespaces, expireEvents } from './housekeeping.ts';
 import { KindRegistry } from './kinds/registry.ts';
+import { createListener, listenFailure } from './listener.ts';
 import { ObjectStore } from './object-store.ts';
 import { OpenApi } from './openapi.ts';
 import { answer } from './routes.ts';
@@ -52,9 +52,6 @@ export interface ApiServer {
 const VERSION = { major: '1', minor: '32', gitVersion: 'v1.32.0', platform: `${process.platform}/${process.arch}` };
 /** A watcher that does not read is cut off when this much waits for it; it lists again. */
 const STREAM_BACKLOG = 8 * 1024 * 1024;
-/** Go clients reuse idle connections for 90 s: we must not close them first. */
-const KEEP_ALIVE_MS = 120_000;
-const MOST_CONNECTIONS = 4096;
 const MINUTE_MS = 60_000;
 
 /** Resolves when it serves. Throws `HiveletError` STORE_LOCKED, STORE_UNREADABLE, PORT_IN_USE, CONFIG_INVALID. */
@@ -104,7 +101,7 @@ class EmbeddedServer implements ApiServer {
       version: VERSION,
       notReady: () => (this.#closing === undefined ? undefined : 'the server is stopping'),
     };
-    this.#server = serverOf(tls);
+    this.#server = createListener(tls);
     this.#server.on('request', (request, response) => void this.#serve(request, response));
     this.#server.on('secureConnection', (socket: Socket) => this.#track(socket));
   }
@@ -234,37 +231,6 @@ class EmbeddedServer implements ApiServer {
     response.writeHead(status.code ?? 500, headers);
     response.end(body);
   }
-}
-
-function serverOf({ cert, key, ca }: ApiServerOptions['tls']): Server {
-  try {
-    const server = createServer({
-      cert,
-      key,
-      minVersion: 'TLSv1.3',
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      ...(ca === undefined ? {} : { ca, requestCert: true, rejectUnauthorized: false }),
-    });
-    server.headersTimeout = KEEP_ALIVE_MS + 5000;
-    server.requestTimeout = MINUTE_MS;
-    server.maxConnections = MOST_CONNECTIONS;
-    return server;
-  } catch (cause) {
-    throw new HiveletError('CONFIG_INVALID', `the certificate or key of the API server cannot be used: ${messageOf(cause)}`, { cause });
-  }
-}
-
-function listenFailure({ host, port }: { host: string; port: number }, cause: NodeJS.ErrnoException): HiveletError {
-  if (cause.code !== 'EADDRINUSE')
-    return new HiveletError('CONFIG_INVALID', `cannot listen on ${host}:${port}: ${cause.message}`, { cause });
-  return new HiveletError(
-    'PORT_IN_USE',
-    `${host}:${port} is already taken: choose another with --set modules.apiServer.listen=${host}:PORT`,
-    {
-      cause,
-      facts: { host, port },
-    },
-  );
 }
 
 /** Serves a kind from the moment its definition is committed. */
