@@ -1,6 +1,6 @@
 /** Owns how a visitor becomes a place in a Modbus device: which registers, and how a value lies in them. */
 import { HiveletError } from '#beehive/errors.ts';
-import { field, flagOf, nameOf, numberOf, type Fields } from '#device-models/fields.ts';
+import { field, fieldsAt, flagOf, nameOf, numberOf, type Fields } from '#device-models/fields.ts';
 import type { ValueType } from '#device-models/values.ts';
 import type { VisitedProperty } from '../contract.ts';
 import { isBits, MOST_BITS, MOST_REGISTERS, type Space } from './frames.ts';
@@ -107,7 +107,8 @@ function encodingOf({
   if (property.type === 'string') return 'text';
   if (property.type === 'bytes') return 'bytes';
   if ((property.type === 'float' || property.type === 'double') && (count === 2 || count === 4)) return 'float';
-  const signed = flagOf(field(input, 'signed')) ?? (numberOf(property.minimum) ?? 0) < 0;
+  const signed =
+    flagOf(field(input, 'signed') ?? field(fieldsAt(input, 'customizedValues'), 'signed')) ?? (numberOf(property.minimum) ?? 0) < 0;
   return signed ? 'signed' : 'unsigned';
 }
 

@@ -53,6 +53,7 @@ test('registers are signed when the minimum is negative or signed says so', () =
   assert.is(read(holding(), 'int', '-40').encoding, 'signed');
   assert.is(read(holding(), 'int', '0').encoding, 'unsigned');
   assert.is(read(holding({ signed: true }), 'int').encoding, 'signed');
+  assert.is(read(holding({ customizedValues: { signed: 'true' } }), 'int').encoding, 'signed');
   assert.is(read(holding({ signed: false }), 'int', '-40').encoding, 'unsigned');
 });
 
