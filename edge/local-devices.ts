@@ -41,7 +41,7 @@ export async function readLocalDevices(folder: string, log: Logger): Promise<Loc
 
 async function readObjects(files: readonly string[], log: Logger): Promise<Record<string, unknown>[]> {
   // Loaded for those who have such files only: it costs a board about 2 MB.
-  const { parseAllDocuments } = await import('yaml');
+  const { parseAllDocuments } = await import('#beehive/yaml.ts');
   return files.flatMap((file) => {
     try {
       const documents = parseAllDocuments(readFileSync(file, 'utf8'));

@@ -62,7 +62,7 @@ export class ExternalLink {
 
   /** Loads the MQTT client library; returns without waiting for the broker. */
   async start(): Promise<void> {
-    const { MqttClient: Client } = await import('mqtt');
+    const { MqttClient: Client } = await import('./mqtt-client.ts');
     if (!this.#stopped) this.#connect(Client);
   }
 

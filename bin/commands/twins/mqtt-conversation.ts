@@ -48,7 +48,7 @@ export class MqttConversation {
 
   /** Throws LINK_CLOSED when nobody answers there. */
   static async connect(address: MqttAddress, { clock, signal }: { clock: Clock; signal: AbortSignal }): Promise<MqttConversation> {
-    const connectAsync = await loadConnect();
+    const { connectAsync } = await import('../../../edge/eventbus/mqtt-client.ts');
     const { url, username, password } = address;
     try {
       const client = await connectAsync(url, {
@@ -156,12 +156,6 @@ export class MqttConversation {
     this.#wakers.clear();
     for (const wake of waiting) wake();
   }
-}
-
-/** mqtt is CommonJS: node names its exports, a bundle of ours has them behind `default` only. */
-async function loadConnect(): Promise<typeof import('mqtt').connectAsync> {
-  const loaded = (await import('mqtt')) as Partial<typeof import('mqtt')> & { default: typeof import('mqtt').default };
-  return loaded.connectAsync ?? loaded.default.connectAsync;
 }
 
 function parse(payload: Buffer): Fields | undefined {

@@ -118,7 +118,7 @@ function nestsDeeper(text: string, limit: number): boolean {
 
 /** YAML 1.1 as kubectl reads it: bare `on` and `yes` are booleans. Loaded with the first YAML body only. */
 export async function parseYaml(text: string): Promise<unknown> {
-  const { parse } = await import('yaml');
+  const { parse } = await import('#beehive/yaml.ts');
   try {
     // Through JSON: dates become texts, keys become texts.
     return parseJson(JSON.stringify(parse(text, { version: '1.1', maxAliasCount: 100 }) ?? null));
