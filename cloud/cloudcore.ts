@@ -13,7 +13,6 @@ import { CloudHub } from './cloudhub/cloudhub.ts';
 import { HttpsService } from './cloudhub/https-service.ts';
 import { UploadStore, type NewUpload } from './cloudhub/upload-store.ts';
 import type { settings } from './config.ts';
-import { Definitions } from './devicecontroller/crds.ts';
 import { DeviceController } from './devicecontroller/devicecontroller.ts';
 import { EdgeController } from './edgecontroller/edgecontroller.ts';
 import { chooseApi, type ChosenApi } from './kube-access.ts';
@@ -117,7 +116,12 @@ async function compose(options: CloudOptions & Ports): Promise<Parts> {
   const { config, dataDir, api, clock, uploads, health } = options;
   const tls = await readTls(config, dataDir);
   const nodes = new EdgeController({ api });
-  const devices = new DeviceController({ api, dropLinks: () => hub.dropLinks() });
+  const devices = new DeviceController({
+    api,
+    definitions: CRD_FOLDER,
+    dropLinks: () => hub.dropLinks(),
+    clusterChanged: () => nodes.startAnew('the Kubernetes API is that of another cluster now'),
+  });
   const hub: CloudHub = new CloudHub({
     listen: { host: config.get('modules.cloudHub.websocket.address'), port: config.get('modules.cloudHub.websocket.port') },
     tls,
@@ -144,7 +148,6 @@ async function compose(options: CloudOptions & Ports): Promise<Parts> {
   const wanted: [boolean, Module][] = [
     // First what tells how far the start is: the next one waits for the API.
     [config.get('modules.cloudHub.https.enable'), https],
-    [true, new Definitions(api, CRD_FOLDER)],
     [config.get('modules.deviceController.enable'), devices],
     [config.get('modules.edgeController.enable'), nodes],
     [config.get('modules.cloudHub.enable'), hub],

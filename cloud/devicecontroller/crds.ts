@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parse } from 'yaml';
-import type { Context, Health, Module } from '#beehive/module.ts';
+import type { Context } from '#beehive/module.ts';
 import { customResourceDefinitions, isKubeError, type KubeApi, type KubeObject, type KubeObjectInput } from '../store/kube-api.ts';
 
 /** Definitions with such an annotation came from us. */
@@ -12,59 +12,39 @@ const CONTENT = `${OUR_ANNOTATIONS}content`;
 const RETRY_MS = 1000;
 
 /**
- * The first module: everything after it finds its kinds. Waits for the API as long as that takes. On a cluster that KubeEdge installed its
- * own definitions in, those stay: they belong to somebody else.
+ * Waits for the API as long as that takes. On a cluster that KubeEdge installed its own definitions in, those stay: they belong to
+ * somebody else. Throws what the API answers when waiting cannot help, and the reason of the signal when that aborts.
  */
-export class Definitions implements Module {
-  readonly name = 'definitions';
-  readonly #api: KubeApi;
-  readonly #folder: string;
-
-  /** `folder` holds the YAML files. */
-  constructor(api: KubeApi, folder: string) {
-    this.#api = api;
-    this.#folder = folder;
-  }
-
-  async start({ clock, log, signal }: Context): Promise<void> {
-    const files = readdirSync(this.#folder).filter((name) => name.endsWith('.yaml'));
-    for (const file of files) {
-      const definition = read(path.join(this.#folder, file));
-      for (;;) {
-        try {
-          await this.#install(definition, { log, signal });
-          break;
-        } catch (error) {
-          signal.throwIfAborted();
-          if (isKubeError(error, 'Forbidden', 'Unauthorized', 'Invalid', 'BadRequest')) throw error;
-          log.warn('crd.waiting', { name: definition.metadata.name, error });
-          await clock.sleep(RETRY_MS, signal);
-        }
+export async function installDefinitions(api: KubeApi, folder: string, context: Pick<Context, 'clock' | 'log' | 'signal'>): Promise<void> {
+  const { clock, log, signal } = context;
+  for (const file of readdirSync(folder).filter((name) => name.endsWith('.yaml'))) {
+    const definition = read(path.join(folder, file));
+    for (;;) {
+      try {
+        await install(api, definition, context);
+        break;
+      } catch (error) {
+        signal.throwIfAborted();
+        if (isKubeError(error, 'Forbidden', 'Unauthorized', 'Invalid', 'BadRequest')) throw error;
+        log.warn('crd.waiting', { name: definition.metadata.name, error });
+        await clock.sleep(RETRY_MS, signal);
       }
     }
   }
+}
 
-  stop(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  health(): Health {
-    return { ok: true };
-  }
-
-  async #install(definition: KubeObjectInput, { log, signal }: Pick<Context, 'log' | 'signal'>): Promise<void> {
-    const { name = '', annotations } = definition.metadata;
-    const present = await find(this.#api, name, signal);
-    if (present === undefined) {
-      await this.#api.create(customResourceDefinitions, definition, { signal });
-      log.info('crd.installed', { name });
-    } else if (!isOurs(present)) log.warn('crd.foreign', { name, reason: 'left as it is; it may prune fields that it does not know' });
-    else if (present.metadata.annotations?.[CONTENT] !== annotations?.[CONTENT]) {
-      const { resourceVersion } = present.metadata;
-      const metadata = { ...definition.metadata, ...(resourceVersion === undefined ? {} : { resourceVersion }) };
-      await this.#api.update(customResourceDefinitions, { ...definition, metadata }, { signal });
-      log.info('crd.updated', { name });
-    }
+async function install(api: KubeApi, definition: KubeObjectInput, { log, signal }: Pick<Context, 'log' | 'signal'>): Promise<void> {
+  const { name = '', annotations } = definition.metadata;
+  const present = await find(api, name, signal);
+  if (present === undefined) {
+    await api.create(customResourceDefinitions, definition, { signal });
+    log.info('crd.installed', { name });
+  } else if (!isOurs(present)) log.warn('crd.foreign', { name, reason: 'left as it is; it may prune fields that it does not know' });
+  else if (present.metadata.annotations?.[CONTENT] !== annotations?.[CONTENT]) {
+    const { resourceVersion } = present.metadata;
+    const metadata = { ...definition.metadata, ...(resourceVersion === undefined ? {} : { resourceVersion }) };
+    await api.update(customResourceDefinitions, { ...definition, metadata }, { signal });
+    log.info('crd.updated', { name });
   }
 }
 

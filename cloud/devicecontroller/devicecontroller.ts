@@ -1,4 +1,5 @@
 /** Owns the devicecontroller module: watches Devices, DeviceModels and Nodes, and joins the two directions to the nodes that are connected. */
+import type { Timer } from '#beehive/clock.ts';
 import { HiveletError } from '#beehive/errors.ts';
 import type { Context, Health, Module } from '#beehive/module.ts';
 import { fieldsOf } from '#device-models/fields.ts';
@@ -6,6 +7,7 @@ import { contentObject, responseTo, type BeehiveMessage } from '#wire/message.ts
 import { lastSeen, membershipDetail } from '#wire/resources.ts';
 import { deviceModels, devices, keyOf, namespaces, nodes, type KubeApi, type KubeObject, type ResourceType } from '../store/kube-api.ts';
 import { Reflector } from '../store/kubeconfig/reflector.ts';
+import { installDefinitions } from './crds.ts';
 import { DeviceBook } from './device-book.ts';
 import { NodeSync, type NodeSession } from './node-sync.ts';
 import { Reported, type Refusal, type ReportingNode } from './reported.ts';
@@ -15,8 +17,12 @@ export type ConnectedNode = NodeSession & ReportingNode;
 
 export interface DeviceControllerOptions {
   api: KubeApi;
+  /** Folder with the definitions of Device and DeviceModel in YAML. */
+  definitions: string;
   /** What was told to the connected nodes is forgotten: they must connect anew. */
   dropLinks: () => void;
+  /** The API is that of another cluster now: whoever keeps copies of its objects must start anew. */
+  clusterChanged: () => void;
 }
 
 interface Parts {
@@ -34,6 +40,8 @@ interface DeviceEvent {
 }
 
 const API_RETRY_MS = 1000;
+/** How often the API is asked which cluster it is. */
+const LOOK_MS = 5000;
 
 export class DeviceController implements Module {
   readonly name = 'devicecontroller';
@@ -43,6 +51,7 @@ export class DeviceController implements Module {
   /** Events that wait until it is sure that the API is still that of the same cluster. */
   #held: DeviceEvent[] = [];
   #confirming = false;
+  #timer: Timer | undefined;
 
   constructor(options: DeviceControllerOptions) {
     this.#options = options;
@@ -60,6 +69,7 @@ export class DeviceController implements Module {
 
   async start(context: Context): Promise<void> {
     const clusterUid = await this.#readClusterUid(context);
+    await installDefinitions(this.#options.api, this.#options.definitions, context);
     const parts = this.#build(context, clusterUid);
     this.#parts = parts;
     const all = Object.values(parts.reflectors);
@@ -68,12 +78,14 @@ export class DeviceController implements Module {
     // Before that a device might have been read without its model, or held against a node that was not seen yet.
     for (const object of parts.reflectors.devices.objects.values()) parts.book.upsert(object);
     context.log.info('devices.synced', { devices: parts.book.size, models: parts.reflectors.models.objects.size, cluster: clusterUid });
+    this.#lookAgain(parts);
   }
 
   async stop(): Promise<void> {
     const parts = this.#parts;
     this.#parts = undefined;
     this.#held = [];
+    this.#timer?.cancel();
     this.#options.dropLinks();
     this.#sessions.clear();
     if (parts !== undefined) await Promise.all(Object.values(parts.reflectors).map((reflector) => reflector.stop()));
@@ -194,12 +206,32 @@ export class DeviceController implements Module {
       const uid = await this.#readClusterUid(context).catch(() => undefined);
       if (uid === undefined || context.signal.aborted) break;
       if (uid !== clusterUid) {
-        context.failed(new HiveletError('KUBE_API', 'the Kubernetes API is that of another cluster now; nothing was taken from the nodes'));
+        this.#otherCluster(context);
         break;
       }
       for (const event of this.#held.splice(0, count)) this.#apply(event);
     }
     this.#confirming = false;
+  }
+
+  /** A watch goes on silently when another database stands behind its address, so the cluster is asked for its name now and then. */
+  #lookAgain(parts: Parts): void {
+    const { clock } = parts.context;
+    this.#timer = clock.timer(LOOK_MS, () => void this.#look(parts));
+  }
+
+  /** Never rejects. */
+  async #look(parts: Parts): Promise<void> {
+    const uid = await this.#readClusterUid(parts.context).catch(() => parts.clusterUid);
+    if (this.#parts !== parts || parts.context.signal.aborted) return;
+    if (uid === parts.clusterUid) this.#lookAgain(parts);
+    else this.#otherCluster(parts.context);
+  }
+
+  /** Everything starts anew before anything is taken from a node. */
+  #otherCluster(context: Context): void {
+    this.#options.clusterChanged();
+    context.failed(new HiveletError('KUBE_API', 'the Kubernetes API is that of another cluster now; nothing was taken from the nodes'));
   }
 
   /** uid of Namespace kube-system; asks until the API answers. Rejects when stopped. */

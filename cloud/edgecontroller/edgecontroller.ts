@@ -1,6 +1,6 @@
 /** Owns the edgecontroller module: registration, status and readiness of the nodes that edges run on. */
 import type { Timer } from '#beehive/clock.ts';
-import { messageOf } from '#beehive/errors.ts';
+import { HiveletError, messageOf } from '#beehive/errors.ts';
 import type { Context, Health, Module } from '#beehive/module.ts';
 import { contentObject, createMessage, type BeehiveMessage } from '#wire/message.ts';
 import { group, nodeResource, operation, source } from '#wire/resources.ts';
@@ -67,6 +67,11 @@ export class EdgeController implements Module {
     if (this.#parts?.reflector.hasSynced !== true) return { ok: false, detail: 'the Kubernetes API has not listed all nodes yet' };
     const ready = [...this.#parts.keepers.values()].filter(({ readiness }) => readiness === 'ready').length;
     return { ok: true, detail: `${ready} of ${this.#parts.keepers.size} nodes are Ready` };
+  }
+
+  /** What is known of the API's objects is void. */
+  startAnew(reason: string): void {
+    this.#parts?.context.failed(new HiveletError('KUBE_API', reason));
   }
 
   /** Any frame of the node was received, a pong too. */
