@@ -3,7 +3,7 @@ import type { MsgTwin } from '#wire/device-messages.ts';
 import { deviceTopic } from '#wire/topics.ts';
 import type { Twin } from '../store/twin-table.ts';
 import type { Device } from './device-registry.ts';
-import { readTwinBody, readTwinUpdate } from './payloads.ts';
+import { readTwinBody, readTwinUpdate, type Fault } from './payloads.ts';
 import { errorResult, type Change } from './publications.ts';
 import { emptyOutcome, publishChanges, storeTwin, toleranceOf, type Outcome, type TwinRoom } from './room.ts';
 import { versioned } from './reported.ts';
@@ -25,15 +25,13 @@ export function handleCloudUpdated(room: TwinRoom, id: string, content: Record<s
   const read = readTwinBody(content, { strict: false }, ours ? skipped : undefined);
   const device = room.registry.member(id);
   const envelope = { eventId: read.eventId, now };
-  if (!read.ok) {
-    outcome.publish.push(errorResult(deviceTopic.twinResult(id), envelope, read.fault));
-    return outcome;
-  }
-  if (device === undefined) {
-    const fault = { code: 404 as const, reason: 'update rejected due to the device is not existed' };
+  const refuse = (fault: Fault): Outcome => {
     outcome.publish.push(errorResult(deviceTopic.twinResult(id), envelope, fault));
+    outcome.fault = fault.reason;
     return outcome;
-  }
+  };
+  if (!read.ok) return refuse(read.fault);
+  if (device === undefined) return refuse({ code: 404, reason: 'update rejected due to the device is not existed' });
   const extension = content['hivelet'];
   const afresh = ours ? freshness(device, extension) : undefined;
   if (ours) adopt(room, device, extension);
@@ -133,13 +131,25 @@ export function handleLocalCloudUpdated(room: TwinRoom, id: string, payload: Buf
   if (!room.acceptCloudUpdated)
     return refuse(400, "cloud_updated with a version is the cloud's: set modules.deviceTwin.acceptCloudUpdated to take it from MQTT");
   outcome.touched.add(id);
-  const versions = new Map([...device.twins].map(([name, twin]) => [name, twin] as const));
+  const stored = new Map([...device.twins].filter(([name]) => read.body.has(name)));
   const changes = mergeCloudTwins(room, device, read.body, { outcome, origin: { ours: false, afresh: undefined } });
-  for (const name of changes.keys()) {
-    const twin = device.twins.get(name);
-    if (twin !== undefined)
-      storeTwin(room, device, { ...twin, expectedVersion: versions.get(name)?.expectedVersion, cloudText: versions.get(name)?.cloudText });
-  }
+  for (const name of read.body.keys()) keepOrder(room, device, { name, before: stored.get(name) });
+  // What the cloud wants has not changed, so this is a local override: the cloud is told.
+  if (changes.size > 0) outcome.upstream.push({ kind: 'twin', device: id, names: [...changes.keys()], parts: new Map() });
   publishChanges(room, device, { outcome, envelope: { eventId: read.eventId, now }, changes });
   return outcome;
+}
+
+/** The versions and the text of the cloud stay the cloud's: what an MQTT client says in its name counts as a local change. */
+function keepOrder(room: TwinRoom, device: Device, { name, before }: { name: string; before: Twin | undefined }): void {
+  const twin = device.twins.get(name);
+  if (twin === undefined || twin === before) return;
+  const told = twin.actual !== before?.actual;
+  const edge = (before?.actualVersion?.edge ?? 0) + 1;
+  storeTwin(room, device, {
+    ...twin,
+    expectedVersion: before?.expectedVersion,
+    cloudText: before?.cloudText,
+    actualVersion: told ? { cloud: before?.actualVersion?.cloud ?? 0, edge } : before?.actualVersion,
+  });
 }

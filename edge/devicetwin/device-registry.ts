@@ -84,10 +84,17 @@ export class DeviceRegistry {
       return;
     }
     const device = this.#load(row, before);
-    const namespace = device.profile?.namespace;
-    const stored = namespace === undefined ? undefined : this.#meta.get(profileKey(namespace, id));
-    setProfile(device, stored === undefined ? undefined : readStoredProfile(stored));
+    const profiles = this.#meta.list(PROFILE_TYPE).map(({ value }) => readStoredProfile(value));
+    setProfile(
+      device,
+      profiles.find((profile) => profile?.name === id),
+    );
     this.#devices.set(id, device);
+  }
+
+  reloadAll(): void {
+    const ids = new Set([...this.#devices.keys(), ...this.#table.devices().map((row) => row.id)]);
+    for (const id of ids) this.reload(id);
   }
 
   #load(row: DeviceRow, before: Device | undefined): Device {

@@ -1,24 +1,24 @@
 /** Owns the devicetwin module: wires MQTT requests and cloud messages to the handlers, one transaction queue, answers after commit. */
-import { randomUUID } from 'node:crypto';
 import type { Bus } from '#beehive/bus.ts';
-import { HiveletError, messageOf } from '#beehive/errors.ts';
+import type { Committer } from '#beehive/commit.ts';
+import { HiveletError } from '#beehive/errors.ts';
 import type { Timer } from '#beehive/clock.ts';
 import type { Context, Health, Module } from '#beehive/module.ts';
 import type { DeviceProfile } from '#device-models/device-profile.ts';
 import { contentObject, responseTo, type BeehiveMessage } from '#wire/message.ts';
-import type { MembershipDetailRequest } from '#wire/device-messages.ts';
 import { group, membership, membershipDetail, operation, parseDeviceResource, source } from '#wire/resources.ts';
 import { deviceTopic } from '#wire/topics.ts';
-import type { Committer } from '../store/group-commit.ts';
 import type { MetaTable } from '../store/meta-table.ts';
 import type { TwinTable } from '../store/twin-table.ts';
 import { handleCloudUpdated, handleLocalCloudUpdated } from './desired.ts';
 import { DeviceRegistry } from './device-registry.ts';
-import { handleAttributes, handleMembership, handleMembershipDetail, handleMembershipGet, seedDevice } from './membership.ts';
+import { enqueueJob, storeStamps, type TwinJob } from './jobs.ts';
+import { detailRequest, handleMembership, handleMembershipDetail, handleMembershipGet, seedDevice } from './membership.ts';
+import { handleAttributes } from './attributes.ts';
 import { readTwinUpdate } from './payloads.ts';
 import { errorResult, type Publication } from './publications.ts';
 import { handleTwinGet, handleTwinUpdate } from './reported.ts';
-import { emptyOutcome, storeTwin, type DefinitionChange, type Outcome, type TwinRoom } from './room.ts';
+import { emptyOutcome, mergeOutcomes, type DefinitionChange, type Outcome, type TwinRoom } from './room.ts';
 import { handleStateGet, handleStateUpdate, retainedState } from './state.ts';
 import { UpstreamOutbox, type CloudPort } from './upstream.ts';
 
@@ -201,9 +201,11 @@ export class DeviceTwin implements Module {
     this.#enqueue({
       run: handler,
       done: (outcome) => {
-        this.#answer(message, ours);
-        this.#deliver(outcome);
-        if (ours && route.resource === membershipDetail) this.#outbox?.tellAll();
+        this.#answer(message, ours, outcome.fault);
+        // After the whole list everything is told once, whatever of it the list has changed.
+        const whole = ours && outcome.fault === undefined && route.resource === membershipDetail;
+        this.#deliver(whole ? { ...outcome, upstream: [] } : outcome);
+        if (whole) this.#outbox?.tellAll();
       },
       failed: (error) => this.#answer(message, ours, error.message),
     });
@@ -229,25 +231,10 @@ export class DeviceTwin implements Module {
   }
 
   #connected(): void {
-    const { cloud, node } = this.#options;
+    const { cloud } = this.#options;
     const room = this.#running();
     const ours = cloud.peer === 'hivelet';
-    const members = room.registry.members().filter((device) => device.row.uid !== '' && device.row.hash !== '');
-    const request: MembershipDetailRequest = {
-      event_type: 'group_membership_event',
-      event_id: randomUUID(),
-      group_id: node,
-      operation: 'detail',
-      timestamp: room.clock.now(),
-      ...(ours
-        ? {
-            hivelet: {
-              cluster_uid: members[0]?.row.cluster_uid ?? '',
-              known: Object.fromEntries(members.map(({ row }) => [row.uid, row.hash])),
-            },
-          }
-        : {}),
-    };
+    const request = detailRequest(room, ours);
     const fields = {
       source: source.twin,
       group: group.resource,
@@ -263,27 +250,8 @@ export class DeviceTwin implements Module {
     cloud.offer({ key: membershipDetail, make: () => cloud.message(fields) });
   }
 
-  #enqueue(job: { run(): Outcome; done(outcome: Outcome): void; failed(error: HiveletError): void }): void {
-    const room = this.#running();
-    let outcome: Outcome = emptyOutcome();
-    let broken: HiveletError | undefined;
-    this.#options.committer.enqueue({
-      run: () => {
-        try {
-          outcome = job.run();
-        } catch (error) {
-          // The store's failures end the transaction; a fault of ours must not take the others of the batch with it.
-          if (error instanceof Error && error.name === 'SqliteError') throw error;
-          room.log.error('twin.handler.failed', { error });
-          broken = new HiveletError('INTERNAL', messageOf(error), { cause: error });
-        }
-      },
-      done: () => (broken === undefined ? job.done(outcome) : job.failed(broken)),
-      failed: (error) => {
-        for (const id of outcome.touched) room.registry.reload(id);
-        job.failed(error);
-      },
-    });
+  #enqueue(job: TwinJob): void {
+    enqueueJob(this.#running(), this.#options.committer, job);
   }
 
   #deliver(outcome: Outcome): void {
@@ -302,27 +270,7 @@ export class DeviceTwin implements Module {
   }
 
   #flushStamps(): void {
-    const room = this.#room;
-    if (room === undefined) return;
-    const stale = room.registry
-      .all()
-      .flatMap((device) => (device.stamps.size > 0 || device.rowStamp ? [{ device, names: [...device.stamps] }] : []));
-    if (stale.length === 0) return;
-    this.#options.committer.enqueue({
-      run: () => {
-        for (const { device, names } of stale) {
-          for (const twin of names.map((name) => device.twins.get(name))) if (twin !== undefined) storeTwin(room, device, twin);
-          if (device.rowStamp && room.registry.any(device.row.id) === device) room.table.putDevice(device.row);
-        }
-      },
-      done: () => {
-        for (const { device } of stale) device.rowStamp = false;
-      },
-      // The values are still in memory: the next minute tries again.
-      failed: () => {
-        for (const { device, names } of stale) for (const name of names) device.stamps.add(name);
-      },
-    });
+    if (this.#room !== undefined) storeStamps(this.#room, this.#options.committer);
   }
 
   #every(context: Context, ms: number, action: () => void): void {
@@ -343,12 +291,3 @@ const handlers: Record<TwinRequest, (room: TwinRoom, id: string, payload: Buffer
   'state.get': (room, id) => handleStateGet(room, id),
   'membership.get': (room, _id, payload) => handleMembershipGet(room, payload),
 };
-
-function mergeOutcomes(left: Outcome, right: Outcome): Outcome {
-  return {
-    publish: [...left.publish, ...right.publish],
-    upstream: [...left.upstream, ...right.upstream],
-    definitions: [...left.definitions, ...right.definitions],
-    touched: new Set([...left.touched, ...right.touched]),
-  };
-}

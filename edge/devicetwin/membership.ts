@@ -1,17 +1,22 @@
 /** Owns which devices belong to this node: membership messages of the cloud, membership/get of MQTT clients, attributes. */
 import { randomUUID } from 'node:crypto';
-import type { MsgAttr, MsgTwin } from '#wire/device-messages.ts';
+import type { MembershipDetailRequest, MsgAttr, MsgTwin } from '#wire/device-messages.ts';
 import { isRecord } from '#wire/message.ts';
 import { nodeTopic } from '#wire/topics.ts';
 import type { DeviceProfile } from '#device-models/device-profile.ts';
 import { PROFILE_TYPE, isProfile, newDeviceRow, profileKey, setProfile, type Device } from './device-registry.ts';
-import { eventIdOf, readAttributes, readRequest, readTwins } from './payloads.ts';
+import { attributeOf, mergeAttributes } from './attributes.ts';
+import { readAttributes, readRequest, readTwins } from './payloads.ts';
 import { attributesUpdated, errorResult } from './publications.ts';
+import { noRetainedState, retainedState } from './state.ts';
 import { emptyOutcome, publishChanges, storeTwin, type Outcome, type TwinRoom } from './room.ts';
 import { freshness, mergeCloudTwins, type CloudOrigin } from './desired.ts';
 
 /** How long a device that is merely no longer listed keeps its twins, by the cloud's clock. */
 const UNLISTED_MS = 7 * 24 * 3600 * 1000;
+
+/** As in Kubernetes; the id is a level of every topic of the device. */
+const MAX_ID = 253;
 
 interface Entry {
   id: string;
@@ -42,8 +47,13 @@ export function handleMembershipDetail(
   const outcome = emptyOutcome();
   const extension = isRecord(content['hivelet']) ? content['hivelet'] : {};
   const cluster = typeof extension['cluster_uid'] === 'string' ? extension['cluster_uid'] : '';
+  if (!Array.isArray(content['devices']) && content['devices'] !== null) {
+    // A list that cannot be read says nothing about who is missing from it.
+    outcome.fault = 'devices is not a list';
+    return outcome;
+  }
   const entries = entriesOf(room, content['devices']);
-  const listed = new Set([...entries.map((entry) => entry.id), ...texts(extension['unchanged'])]);
+  const listed = new Set([...listOf(content['devices']).map((raw) => raw['id']), ...texts(extension['unchanged'])]);
   for (const entry of entries) addOrMerge(room, entry, { outcome, ours });
   // Another cluster's list says nothing about devices that came from elsewhere: nothing is removed.
   const belongs = (device: Device): boolean => !ours || (device.row.cluster_uid !== '' && device.row.cluster_uid === cluster);
@@ -53,10 +63,26 @@ export function handleMembershipDetail(
   }
   for (const device of room.registry.all()) {
     if (listed.has(device.row.id) || !belongs(device)) continue;
-    if (device.row.unlisted_at === null) unlist(room, device, { outcome, cloudNow });
-    else if (cloudNow - device.row.unlisted_at > UNLISTED_MS) forget(room, device, outcome);
+    const { unlisted_at: since } = device.row;
+    if (since === null) unlist(room, device, { outcome, cloudNow });
+    else if (since === 0 && cloudNow > 0) setAside(room, device, cloudNow);
+    else if (cloudNow - since > UNLISTED_MS) forget(room, device, outcome);
   }
   return outcome;
+}
+
+/** What the edge asks after a connect; our cloud is told what is known already. */
+export function detailRequest(room: TwinRoom, ours: boolean): MembershipDetailRequest {
+  const members = room.registry.members().filter((device) => device.row.uid !== '' && device.row.hash !== '');
+  const known = Object.fromEntries(members.map(({ row }) => [row.uid, row.hash]));
+  return {
+    event_type: 'group_membership_event',
+    event_id: randomUUID(),
+    group_id: room.node,
+    operation: 'detail',
+    timestamp: room.clock.now(),
+    ...(ours ? { hivelet: { cluster_uid: members[0]?.row.cluster_uid ?? '', known } } : {}),
+  };
 }
 
 /** A device that no cloud sent: `--seed-devices` and local device files. */
@@ -67,7 +93,8 @@ export function seedDevice(room: TwinRoom, entry: { id: string; twins: ReadonlyM
   for (const [name, type] of entry.twins) {
     if (!device.twins.has(name)) storeTwin(room, device, { name, type, optional: false, settled: false });
   }
-  if (entry.profile !== undefined) storeProfile(room, device, entry.profile, outcome);
+  if (entry.profile !== undefined && storeProfile(room, device, entry.profile))
+    outcome.definitions.push({ kind: 'set', profile: entry.profile });
   return outcome;
 }
 
@@ -79,13 +106,16 @@ function addOrMerge(room: TwinRoom, entry: Entry, { outcome, ours }: { outcome: 
   const now = room.clock.now();
   outcome.touched.add(entry.id);
   updateRow(room, device, entry);
-  if (ours && entry.extension?.profile !== undefined) storeProfile(room, device, entry.extension.profile, outcome);
+  const changed = ours && entry.extension?.profile !== undefined && storeProfile(room, device, entry.extension.profile);
+  // One that was set aside comes back as it was: whoever runs it was told that it had gone.
+  if (device.profile !== undefined && (changed || isNew)) outcome.definitions.push({ kind: 'set', profile: device.profile });
   const changes = mergeCloudTwins(room, device, entry.twins, { outcome, origin });
   if (ours) for (const name of dropMissing(room, device, entry.twins)) changes.delete(name);
   publishChanges(room, device, { outcome, envelope: { eventId: '', now }, changes });
   const attributes = mergeAttributes(room, device, entry.attributes, true);
   if (attributes.size > 0) outcome.publish.push(attributesUpdated(entry.id, { eventId: '', now }, attributes));
   if (isNew || origin.afresh !== undefined) outcome.upstream.push({ kind: 'all', device: entry.id });
+  if (isNew && device.row.state !== null) outcome.publish.push(retainedState(device, now));
   if (isNew) announce(room, outcome, { added_devices: [withoutVersions(entry.raw)], removed_devices: null });
 }
 
@@ -111,14 +141,15 @@ function updateRow(room: TwinRoom, device: Device, entry: Entry): void {
   room.table.putDevice(row);
 }
 
-function storeProfile(room: TwinRoom, device: Device, profile: DeviceProfile, outcome: Outcome): void {
+/** true when it is another one than before. */
+function storeProfile(room: TwinRoom, device: Device, profile: DeviceProfile): boolean {
   const before = device.profile;
   if (before !== undefined && before.namespace !== profile.namespace) room.meta.delete(profileKey(before.namespace, device.row.id));
   const text = JSON.stringify(profile);
+  if (before !== undefined && JSON.stringify(before) === text) return false;
   room.meta.put(profileKey(profile.namespace, device.row.id), PROFILE_TYPE, text);
   setProfile(device, profile);
-  if (before === undefined || JSON.stringify(before) !== text || device.row.unlisted_at !== null)
-    outcome.definitions.push({ kind: 'set', profile });
+  return true;
 }
 
 /** Between our two sides the list is whole: a cloud-made twin that it lacks is no longer a property of the device. */
@@ -141,11 +172,17 @@ function remove(room: TwinRoom, id: string, { outcome, shown }: { outcome: Outco
 
 function unlist(room: TwinRoom, device: Device, { outcome, cloudNow }: { outcome: Outcome; cloudNow: number }): void {
   outcome.touched.add(device.row.id);
-  device.row = { ...device.row, unlisted_at: cloudNow };
-  room.table.putDevice(device.row);
+  setAside(room, device, cloudNow);
   outcome.definitions.push({ kind: 'removed', name: device.row.id });
+  if (device.row.state !== null) outcome.publish.push(noRetainedState(device.row.id));
   room.log.info('device.unlisted', { device: device.row.id, keptDays: UNLISTED_MS / 86_400_000 });
   announce(room, outcome, { added_devices: null, removed_devices: [{ id: device.row.id }] });
+}
+
+/** `cloudNow` 0 = the cloud did not say what time it is; the days count from the next message that does. */
+function setAside(room: TwinRoom, device: Device, cloudNow: number): void {
+  device.row = { ...device.row, unlisted_at: cloudNow };
+  room.table.putDevice(device.row);
 }
 
 function forget(room: TwinRoom, device: Device, outcome: Outcome): void {
@@ -154,6 +191,7 @@ function forget(room: TwinRoom, device: Device, outcome: Outcome): void {
   if (device.profile !== undefined) room.meta.delete(profileKey(device.profile.namespace, id));
   room.table.deleteDevice(id);
   room.registry.remove(id);
+  if (device.row.state !== null && device.row.unlisted_at === null) outcome.publish.push(noRetainedState(id));
   outcome.definitions.push({ kind: 'removed', name: id });
 }
 
@@ -162,54 +200,6 @@ function announce(room: TwinRoom, outcome: Outcome, lists: { added_devices: unkn
     topic: nodeTopic.membershipUpdated(room.node),
     payload: JSON.stringify({ event_id: randomUUID(), timestamp: room.clock.now(), ...lists }),
   });
-}
-
-/** Stored attributes that a membership message lacks are deleted; an `updated` message only names what changes. */
-export function mergeAttributes(
-  room: TwinRoom,
-  device: Device,
-  given: ReadonlyMap<string, MsgAttr | null>,
-  prune: boolean,
-): Map<string, MsgAttr | null> {
-  const changed = new Map<string, MsgAttr | null>();
-  const { id } = device.row;
-  const drop = (name: string): void => {
-    device.attributes.delete(name);
-    room.table.deleteAttribute(id, name);
-    changed.set(name, null);
-  };
-  for (const [name, attribute] of given) {
-    const before = device.attributes.get(name);
-    if (attribute === null) {
-      if (before?.optional === 1) drop(name);
-      continue;
-    }
-    const row = {
-      deviceid: id,
-      name,
-      value: attribute.value,
-      optional: (attribute.optional ?? before?.optional !== 0) ? 1 : 0,
-      attr_type: attribute.metadata?.type ?? before?.attr_type ?? 'string',
-    };
-    if (before !== undefined && before.value === row.value && before.attr_type === row.attr_type && before.optional === row.optional)
-      continue;
-    device.attributes.set(name, row);
-    room.table.putAttribute(row);
-    changed.set(name, attributeOf(row));
-  }
-  if (prune) for (const name of [...device.attributes.keys()]) if (!given.has(name)) drop(name);
-  return changed;
-}
-
-/** `device/<id>` with an operation that holds `updated`: attributes changed by the cloud. */
-export function handleAttributes(room: TwinRoom, id: string, content: Record<string, unknown>): Outcome {
-  const outcome = emptyOutcome();
-  const device = room.registry.member(id);
-  if (device === undefined) return outcome;
-  outcome.touched.add(id);
-  const changed = mergeAttributes(room, device, readAttributes(content['attributes']), false);
-  if (changed.size > 0) outcome.publish.push(attributesUpdated(id, { eventId: eventIdOf(content), now: room.clock.now() }, changed));
-  return outcome;
 }
 
 /** `membership/get`: every member without its twins, on the topic of this node whatever node was asked. */
@@ -239,15 +229,12 @@ function describe({ row, attributes }: Device): Record<string, unknown> {
   };
 }
 
-function attributeOf(row: { value: string; optional: number; attr_type: string }): MsgAttr {
-  return { value: row.value, optional: row.optional === 1, metadata: { type: row.attr_type } };
-}
-
 function entriesOf(room: TwinRoom, list: unknown): Entry[] {
   return listOf(list).flatMap((raw) => {
     const id = raw['id'];
-    if (typeof id !== 'string' || id === '' || /[/+#\0]/.test(id)) {
-      room.log.warn('membership.entry.refused', { reason: 'id is missing or holds one of / + #', id });
+    if (typeof id !== 'string' || id.length > MAX_ID || !/^[^/+#\0\p{Surrogate}]+$/u.test(id)) {
+      const reason = `id is missing, holds one of / + #, or is longer than ${String(MAX_ID)} characters`;
+      room.log.warn('membership.entry.refused', { reason, id: String(id).slice(0, MAX_ID) });
       return [];
     }
     const skipped = (twin: string, reason: string): void => room.log.warn('twin.desired.refused', { device: id, twin, reason });
@@ -259,18 +246,18 @@ function entriesOf(room: TwinRoom, list: unknown): Entry[] {
       room.log.warn('membership.entry.refused', { device: id, reason: twins });
       return [];
     }
-    return [{ id, raw, attributes: readAttributes(raw['attributes']), twins, extension: readExtension(raw['hivelet']) }];
+    return [{ id, raw, attributes: readAttributes(raw['attributes']), twins, extension: readExtension(raw['hivelet'], id) }];
   });
 }
 
-function readExtension(input: unknown): Entry['extension'] {
+function readExtension(input: unknown, id: string): Entry['extension'] {
   if (!isRecord(input)) return undefined;
   const text = (key: string): string => (typeof input[key] === 'string' ? input[key] : '');
   return {
     uid: text('uid'),
     cluster: text('cluster_uid'),
     hash: text('hash'),
-    profile: isProfile(input['profile']) ? input['profile'] : undefined,
+    profile: isProfile(input['profile']) && input['profile'].name === id ? input['profile'] : undefined,
   };
 }
 

@@ -44,10 +44,21 @@ export interface Outcome {
   readonly definitions: DefinitionChange[];
   /** Ids whose memory must be read again when the transaction is rolled back. */
   readonly touched: Set<string>;
+  /** Why a message of the cloud was not taken: our cloud is told, and says it again later. */
+  fault?: string;
 }
 
 export function emptyOutcome(): Outcome {
   return { publish: [], upstream: [], definitions: [], touched: new Set() };
+}
+
+export function mergeOutcomes(left: Outcome, right: Outcome): Outcome {
+  return {
+    publish: [...left.publish, ...right.publish],
+    upstream: [...left.upstream, ...right.upstream],
+    definitions: [...left.definitions, ...right.definitions],
+    touched: new Set([...left.touched, ...right.touched]),
+  };
 }
 
 /** Stores one twin in memory and in its row. */

@@ -60,6 +60,11 @@ export function retainedState(device: Device, now: number): Publication {
   return stateResult(deviceTopic.stateGetResult(device.row.id), { eventId: '', now }, stateView(device), true);
 }
 
+/** An empty retained message takes the kept one away. */
+export function noRetainedState(id: string): Publication {
+  return { topic: deviceTopic.stateGetResult(id), payload: '', retain: true };
+}
+
 export function handleStateGet(room: TwinRoom, id: string): Outcome {
   const outcome = emptyOutcome();
   const now = room.clock.now();

@@ -4,12 +4,16 @@ import type { LastSeenMessage, MsgTwin, StateMessage, TwinMessage } from '#wire/
 import type { BeehiveMessage, NewMessage } from '#wire/message.ts';
 import type { WindowEntry } from '#wire/ack-window.ts';
 import { deviceResource, group, lastSeen, operation, source } from '#wire/resources.ts';
+import type { Twin } from '../store/twin-table.ts';
 import type { Device, DeviceRegistry } from './device-registry.ts';
 import { stateView } from './state.ts';
 import { isOverride, isTombstone } from './twin.ts';
 import type { Upstream } from './room.ts';
 
 export type Peer = 'offline' | 'kubeedge' | 'hivelet';
+
+/** A message about one device stays far below the largest frame that a peer takes. */
+const MAX_BYTES = 512 * 1024;
 
 /** The link as devicetwin sees it; edgehub implements it. */
 export interface CloudPort {
@@ -127,7 +131,11 @@ export class UpstreamOutbox {
     this.#deps.cloud.offer({
       key: `twin/${id}`,
       make: () => this.#makeTwins(id),
-      onAck: () => this.#sent.delete(id),
+      onAck: () => {
+        this.#sent.delete(id);
+        // What did not fit into the last message.
+        if (this.#dirty.has(id)) this.#offerTwins(id);
+      },
       onError: (answer) => this.#refused(id, String(answer.content)),
     });
   }
@@ -135,12 +143,24 @@ export class UpstreamOutbox {
   /** Built when its turn comes: the newest state of everything that changed, and of what was sent but not acknowledged. */
   #makeTwins(id: string): BeehiveMessage | undefined {
     const device = this.#deps.registry.member(id);
-    const names = new Set([...(this.#sent.get(id) ?? []), ...(this.#dirty.get(id) ?? [])]);
+    const names = [...new Set([...(this.#sent.get(id) ?? []), ...(this.#dirty.get(id) ?? [])])];
     this.#dirty.delete(id);
-    if (device === undefined || names.size === 0) return undefined;
-    this.#sent.set(id, names);
-    const parts = new Map([...names].filter((name) => device.twins.has(name)).map((name) => [name, ownForm(device, name)] as const));
+    this.#sent.delete(id);
+    if (device === undefined) return undefined;
+    const parts = new Map<string, MsgTwin | null>();
+    for (let size = 0, next = 0; next < names.length; next++) {
+      const name = names[next] ?? '';
+      const twin = device.twins.get(name);
+      if (twin === undefined) continue;
+      size += sizeOf(twin);
+      if (size > MAX_BYTES && parts.size > 0) {
+        this.#dirty.set(id, new Set(names.slice(next)));
+        break;
+      }
+      parts.set(name, ownForm(device, name));
+    }
     if (parts.size === 0) return undefined;
+    this.#sent.set(id, new Set(parts.keys()));
     const extension = { uid: device.row.uid, cluster_uid: device.row.cluster_uid };
     return this.#message(deviceResource.edgeUpdated(id), { ...this.#twinMessage(parts), hivelet: extension } satisfies TwinMessage);
   }
@@ -184,6 +204,11 @@ export class UpstreamOutbox {
   #message(resource: string, content: unknown): BeehiveMessage {
     return this.#deps.cloud.message(this.#fields(resource, content));
   }
+}
+
+/** About the characters that it takes in a message. */
+function sizeOf({ name, expected, actual }: Twin): number {
+  return 256 + name.length + (expected?.value.length ?? 0) + (actual?.value.length ?? 0);
 }
 
 function actualOf(device: Device | undefined, name: string): MsgTwin | null {

@@ -2,6 +2,10 @@
 import { randomUUID } from 'node:crypto';
 import { HiveletError, messageOf } from '#beehive/errors.ts';
 
+/** Deepest nesting of brackets that is read: JSON.parse takes any depth, but whoever writes such a value again runs out of stack. */
+const MAX_DEPTH = 200;
+const [QUOTE, BACKSLASH, BRACKET, BRACE] = [34, 92, 91, 123] as const;
+
 export interface Header {
   msg_id: string;
   parent_msg_id?: string;
@@ -73,8 +77,10 @@ export function encodeFrame(message: BeehiveMessage): string {
 /** Reads a text or binary frame; every member of `route` may be missing, unknown keys are ignored. Throws FRAME_INVALID. */
 export function decodeFrame(frame: string | Buffer): BeehiveMessage {
   let parsed: unknown;
+  const json = typeof frame === 'string' ? frame : frame.toString('utf8');
+  if (nestsTooDeep(json)) throw new HiveletError('FRAME_INVALID', `the frame nests deeper than ${String(MAX_DEPTH)} levels`);
   try {
-    parsed = JSON.parse(typeof frame === 'string' ? frame : frame.toString('utf8'));
+    parsed = JSON.parse(json);
   } catch (error) {
     throw new HiveletError('FRAME_INVALID', `the frame is not JSON: ${messageOf(error)}`);
   }
@@ -88,7 +94,7 @@ export function decodeFrame(frame: string | Buffer): BeehiveMessage {
   return {
     header: {
       msg_id: id,
-      timestamp: typeof header['timestamp'] === 'number' ? header['timestamp'] : 0,
+      timestamp: Number.isSafeInteger(header['timestamp']) ? Number(header['timestamp']) : 0,
       ...(parent === '' ? {} : { parent_msg_id: parent }),
       ...(version === '' ? {} : { resourceversion: version }),
       ...(header['encoding'] === 'base64' ? { encoding: 'base64' as const } : {}),
@@ -114,12 +120,30 @@ export function contentObject(content: unknown): Record<string, unknown> | undef
 }
 
 function parseRecord(json: string): Record<string, unknown> | undefined {
+  if (nestsTooDeep(json)) return undefined;
   try {
     const value: unknown = JSON.parse(json);
     return isRecord(value) ? value : undefined;
   } catch {
     return undefined;
   }
+}
+
+function nestsTooDeep(json: string): boolean {
+  if (json.length <= MAX_DEPTH) return false;
+  let depth = 0;
+  let inText = false;
+  for (let index = 0; index < json.length; index++) {
+    const code = json.charCodeAt(index);
+    if (inText) {
+      if (code === BACKSLASH) index++;
+      else if (code === QUOTE) inText = false;
+    } else if (code === QUOTE) inText = true;
+    else if (code === BRACE || code === BRACKET) {
+      if (++depth > MAX_DEPTH) return true;
+    } else if (code === BRACE + 2 || code === BRACKET + 2) depth--;
+  }
+  return false;
 }
 
 export function isRecord(value: unknown): value is Record<string, unknown> {

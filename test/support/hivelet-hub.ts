@@ -24,8 +24,8 @@ export interface HiveletHub extends FakeHub {
   tell(resource: string, content: unknown, fields?: { timestamp?: number; group?: string }): Promise<BeehiveMessage>;
   /** Twin messages of a device, oldest first. */
   reports(device: string): TwinMessage[];
-  /** The next one (from `from` on) whose property fits. */
-  report(device: string, twin: string, fits: (twin: MsgTwin | null) => boolean, from?: number): Promise<MsgTwin | null>;
+  /** What is told of a property (`device/name`) that fits; the frames before `from` do not count. */
+  report(property: string, fits: (twin: MsgTwin | null) => boolean, from?: number): Promise<MsgTwin | null>;
   details(): MembershipDetailRequest[];
 }
 
@@ -53,7 +53,8 @@ export async function startHiveletHub({ cluster = 'cluster-1', features = 'uploa
       hub.frames
         .filter(({ route }) => route.resource === `device/${device}/twin/edge_updated`)
         .map(({ content }) => content as TwinMessage),
-    report: async (device: string, twin: string, fits: (twin: MsgTwin | null) => boolean, from = 0): Promise<MsgTwin | null> => {
+    report: async (property: string, fits: (twin: MsgTwin | null) => boolean, from = 0): Promise<MsgTwin | null> => {
+      const [device = '', twin = ''] = property.split('/');
       const of = ({ content }: BeehiveMessage): MsgTwin | null | undefined => (content as TwinMessage).twin[twin];
       const isIt = (frame: BeehiveMessage): boolean => {
         const found = frame.route.resource === `device/${device}/twin/edge_updated` ? of(frame) : undefined;

@@ -9,7 +9,7 @@ const NOW = 2000;
 const EARLIER = 1000;
 
 /** A stored twin: type, expected text, actual text. */
-function stored(type: string, expected: string | undefined, actual: string | undefined, rest: Partial<Twin> = {}): Twin {
+function stored(...[type, expected, actual, rest]: [type: string, expected?: string, actual?: string, rest?: Partial<Twin>]): Twin {
   return {
     name: 'p',
     type,

@@ -7,7 +7,7 @@ import type { WindowEntry } from '#wire/ack-window.ts';
 import { createMessage, responseTo, type BeehiveMessage } from '#wire/message.ts';
 import { UploadQueue, type UploadLink } from '#edge/edgehub/upload-queue.ts';
 import { openDatabase, type EdgeDatabase } from '#edge/store/database.ts';
-import type { Committer, Job } from '#edge/store/group-commit.ts';
+import type { Committer, Job } from '#beehive/commit.ts';
 import { createUploadTable } from '#edge/store/upload-table.ts';
 import { HiveletError } from '#beehive/errors.ts';
 import { tempDir } from '#test/support/temp-dir.ts';
