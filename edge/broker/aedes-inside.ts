@@ -51,6 +51,8 @@ export type AedesClient = Client & {
   _keepaliveInterval: number;
   will: object | null;
   subscriptions: Record<string, { qos: number }>;
+  /** Per broker the counter of the last message that was delivered. */
+  duplicates: Record<string, number>;
   waitForDrain: (done: (error: Error | null, client: AedesClient) => void) => void;
   deliver0: Delivery;
   deliverQoS: Delivery;

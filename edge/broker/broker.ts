@@ -7,7 +7,7 @@ import { messageOf } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
 import type { AedesBroker, AedesClient, ForwardPacket } from './aedes-inside.ts';
 import { openBrokerDatabase } from './broker-database.ts';
-import { admit, guardEgress } from './egress.ts';
+import { Egress, EndOfTurn } from './egress.ts';
 import { Emitter } from './emitter.ts';
 import { Ingress, type IngressDeps } from './ingress.ts';
 import { KeepAlive } from './keepalive.ts';
@@ -70,6 +70,12 @@ const EXPIRY_MS = 3_600_000;
 const RESERVED = '$SYS/';
 const IDENTIFIER_REJECTED = 2;
 
+interface Connection {
+  client: AedesClient;
+  ingress: Ingress;
+  egress: Egress;
+}
+
 class EmbeddedBroker implements Broker {
   readonly #options: BrokerOptions;
   readonly #limits: BrokerLimits;
@@ -80,12 +86,12 @@ class EmbeddedBroker implements Broker {
   readonly #router: Router;
   readonly #deliveries: PortDeliveries;
   readonly #keepAlive: KeepAlive;
-  readonly #ingresses = new WeakMap<AedesClient, Ingress>();
+  readonly #connections = new Map<AedesClient, Connection>();
+  readonly #endOfTurn = new EndOfTurn();
   /** Wills whose clients are gone since an earlier run. */
   readonly #orphans: PublishQueue;
   readonly #ports = new Set<BrokerPort>();
   readonly #listeners: Listener[] = [];
-  #connections = 0;
   #expiry: Timer | undefined;
   #closing: Promise<void> | undefined;
 
@@ -165,7 +171,6 @@ class EmbeddedBroker implements Broker {
   }
 
   #createAedes(): AedesBroker {
-    const context = { limits: this.#limits, tally: this.#tally, sessions: this.#persistence.sessions };
     return new Aedes({
       persistence: this.#persistence,
       mq: this.#emitter,
@@ -176,7 +181,8 @@ class EmbeddedBroker implements Broker {
       preConnect: (client, packet, done) => done(refuseNameless(client, packet), true),
       authorizePublish: (client, will, done) => this.#admitWill(client as AedesClient | null, will, done),
       authorizeSubscribe: (client, subscription, done) => done(null, this.#grant(client as AedesClient, subscription)),
-      authorizeForward: (client, packet) => admit(client as AedesClient, packet as ForwardPacket, context) as typeof packet | null,
+      authorizeForward: (client, packet) =>
+        this.#connections.get(client as AedesClient)?.egress.resend(packet as ForwardPacket) as typeof packet,
     }) as AedesBroker;
   }
 
@@ -184,19 +190,26 @@ class EmbeddedBroker implements Broker {
     const { log } = this.#options;
     const { sessions } = this.#persistence;
     this.#aedes.on('client', (client) => this.#registered(client as AedesClient));
-    this.#aedes.on('clientReady', (client) => this.#announce(client, true));
+    this.#aedes.on('clientReady', (client) => {
+      this.#connections.get(client as AedesClient)?.egress.sendUnsent();
+      this.#announce(client, true);
+    });
     this.#aedes.on('clientDisconnect', (client) => {
       sessions.left(client.id);
       this.#announce(client, false);
     });
-    this.#aedes.on('subscribe', (subscriptions, client) => {
-      sendRetained(client as AedesClient, subscriptions, this.#persistence).catch((error: unknown) => {
-        log.error('mqtt.retained.failed', { client: client.id, error: messageOf(error) });
-      });
-    });
+    this.#aedes.on('subscribe', (subscriptions, client) => this.#sendRetained(client as AedesClient, subscriptions));
     this.#aedes.on('clientError', (client, error) => this.#tally.count('mqtt.client.closed', { client: client.id, error: error.message }));
     this.#aedes.on('connectionError', (_client, error) => this.#tally.count('mqtt.connection.closed', { error: error.message }));
     (this.#aedes as NodeJS.EventEmitter).on('error', (error: unknown) => log.error('mqtt.broker.failed', { error: messageOf(error) }));
+  }
+
+  #sendRetained(client: AedesClient, subscriptions: readonly Subscription[]): void {
+    const connection = this.#connections.get(client);
+    if (connection === undefined) return;
+    sendRetained(connection, subscriptions, this.#persistence.retained).catch((error: unknown) => {
+      this.#options.log.error('mqtt.retained.failed', { client: client.id, error: messageOf(error) });
+    });
   }
 
   #registered(client: AedesClient): void {
@@ -214,27 +227,28 @@ class EmbeddedBroker implements Broker {
   }
 
   #accept(socket: Socket): void {
-    if (this.#connections >= this.#limits.connections) {
+    if (this.#connections.size >= this.#limits.connections) {
       this.#tally.count('mqtt.connection.refused', { reason: `${this.#limits.connections} connections are open` });
       socket.destroy();
       return;
     }
-    this.#connections++;
-    socket.once('close', () => this.#connections--);
     const client = this.#aedes.handle(socket) as AedesClient;
-    guardEgress(client);
-    const ingress = new Ingress(client, this.#ingressDeps(client));
-    this.#ingresses.set(client, ingress);
+    const { sessions } = this.#persistence;
+    const egress = new Egress(client, { limits: this.#limits, tally: this.#tally, sessions, endOfTurn: this.#endOfTurn });
+    const ingress = new Ingress(client, this.#ingressDeps(client, egress));
+    this.#connections.set(client, { client, ingress, egress });
+    socket.once('close', () => this.#connections.delete(client));
     this.#keepAlive.watch(client, ingress);
   }
 
-  #ingressDeps(client: AedesClient): IngressDeps {
+  #ingressDeps(client: AedesClient, egress: Egress): IngressDeps {
     return {
       clock: this.#options.clock,
       limits: this.#limits,
       ingest: this.#options.ingest,
       forward: (publish) => this.#router.forward(publish),
       allowed: ({ topic }) => !topic.startsWith(RESERVED),
+      answer: (frame) => egress.answer(frame),
       unreleased: unreleasedIds(client, this.#persistence.sessions),
       acknowledged: (messageId) => {
         if (!client.clean) this.#persistence.sessions.acknowledge(client.id, messageId);
@@ -259,8 +273,8 @@ class EmbeddedBroker implements Broker {
     const fault = topicFault(topic) ?? (topic.startsWith(RESERVED) ? 'the topic is reserved' : undefined);
     if (fault !== undefined) return done(new Error(fault));
     const publish: IncomingPublish = { topic, payload: Buffer.from(will.payload), qos, retain, clientId: client?.id ?? 'will' };
-    const ingress = client === null ? undefined : this.#ingresses.get(client);
-    if (ingress !== undefined) return ingress.will(publish, done);
+    const connection = client === null ? undefined : this.#connections.get(client);
+    if (connection !== undefined) return connection.ingress.will(publish, done);
     this.#orphans.push(publish, { accepted: () => done(), refused: () => done(new Error('the will was refused')) }, false);
   }
 

@@ -27,6 +27,8 @@ export interface IngressDeps {
   forward: (publish: IncomingPublish) => void;
   /** False: acknowledged, but neither ingested nor forwarded [MQTT-3.3.5-2]. */
   allowed(publish: IncomingPublish): boolean;
+  /** Sends a PUBACK or PUBREC, in order with what is forwarded to this client. */
+  answer: (frame: Buffer) => void;
   unreleased: UnreleasedIds;
   /** PUBACK or PUBCOMP: the message with this identifier has arrived. */
   acknowledged: (messageId: number) => void;
@@ -39,7 +41,6 @@ export class Ingress {
   readonly #enqueue: (packet: ClientPacket) => void;
   readonly #queue: PublishQueue;
   #waiting: ClientPacket[] = [];
-  #acks: Buffer[] = [];
   /** Packets that aedes works on. */
   #handling = 0;
   /** CONNECT, SUBSCRIBE and the like: nothing after them starts before they are done. */
@@ -59,7 +60,7 @@ export class Ingress {
     this.#queue = new PublishQueue({
       ingest: deps.ingest,
       forward: deps.forward,
-      settled: () => this.#settled(),
+      settled: () => this.#pump(),
       failed: deps.ingestFailed,
     });
     this.#enqueue = this.#takeOver();
@@ -244,19 +245,9 @@ export class Ingress {
 
   #receipt(kind: number, id: number): Receipt {
     return {
-      accepted: () => {
-        this.#acks.push(Buffer.from([kind, 2, id >> 8, id & 0xff]));
-      },
+      accepted: () => this.#deps.answer(Buffer.from([kind, 2, id >> 8, id & 0xff])),
       refused: () => undefined,
     };
-  }
-
-  #settled(): void {
-    const { conn, connected } = this.#client;
-    if (this.#acks.length > 0 && connected && !conn.destroyed)
-      conn.write(this.#acks.length === 1 ? (this.#acks[0] ?? '') : Buffer.concat(this.#acks));
-    this.#acks.length = 0;
-    this.#pump();
   }
 
   /** What it sends makes no sense, or is not allowed: nothing more is read from it. */

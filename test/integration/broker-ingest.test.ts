@@ -75,7 +75,7 @@ test('commit, PUBACK, forward, then results', async () => {
   await until(() => client.packets.length === 9, { what: 'two answers, two forwards, two results', everyMs: 2 });
   assert.equal(
     client.packets.slice(3).map((packet) => (packet.cmd === 'publish' ? packet.topic : `${packet.cmd} ${String(packet.messageId)}`)),
-    ['puback 10', 'pubrec 11', 'twin/a', 'twin/a/result', 'twin/b', 'twin/b/result'],
+    ['puback 10', 'twin/a', 'twin/a/result', 'pubrec 11', 'twin/b', 'twin/b/result'],
   );
 });
 
