@@ -20,6 +20,8 @@ const busGroups: ReadonlyMap<string, string> = new Map([
 
 /** A peer that does not read is dropped before our memory fills. */
 const MAX_BUFFERED = 8 * 1024 * 1024;
+/** Messages of the cloud that wait for room in the inbox of their module. */
+const MAX_UNDELIVERED = 256;
 const FAULT_LOG_MS = 60_000;
 
 export interface EdgeHubOptions {
@@ -44,6 +46,7 @@ export class EdgeHub implements Module {
   #lastFault = '';
   #faultLoggedAt = -Infinity;
   #badFrames = 0;
+  #undelivered = 0;
 
   constructor(options: EdgeHubOptions) {
     this.#options = options;
@@ -229,8 +232,15 @@ export class EdgeHub implements Module {
     this.#dispatch(this.#options.bus.sendToGroup(to, message));
   }
 
+  /** Modules with full inboxes hold up the reading, so that a cloud that floods us fills its own memory and not ours (defect H2). */
   #dispatch(sent: Promise<void>): void {
-    sent.catch((error: unknown) => this.#context?.log.debug('link.message.dropped', { reason: messageOf(error) }));
+    if (++this.#undelivered >= MAX_UNDELIVERED) this.#socket?.hold(true);
+    sent
+      .catch((error: unknown) => this.#context?.log.debug('link.message.dropped', { reason: messageOf(error) }))
+      .finally(() => {
+        if (--this.#undelivered === MAX_UNDELIVERED / 2) this.#socket?.hold(false);
+      })
+      .catch(() => undefined);
   }
 
   /** Other modules reach the cloud through this inbox: `bus.send(MODULE, ...)`, `bus.sendSync(MODULE, ...)`. */

@@ -1,6 +1,5 @@
 /** Owns uploads on their way to the cloud: in order, on disk, until a peer that takes them has acknowledged. */
-import type { Committer } from '../store/group-commit.ts';
-import { committed } from '../store/group-commit.ts';
+import { committed, type Committer } from '#beehive/commit.ts';
 import type { Upload, UploadTable } from '../store/upload-table.ts';
 import { isUtf8 } from 'node:buffer';
 import type { WindowEntry } from '#wire/ack-window.ts';

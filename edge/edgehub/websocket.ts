@@ -37,6 +37,8 @@ export interface CloudSocket {
   send(text: string): void;
   /** Bytes that wait in the socket. */
   readonly buffered: number;
+  /** true: nothing is read until it is called with false. */
+  hold(held: boolean): void;
   /** Ends the link; `lost` is not called. */
   hangup(): void;
 }
@@ -62,6 +64,8 @@ export function openSocket(options: SocketOptions, handlers: SocketHandlers, clo
   };
   const beat = (): void => {
     watch = clock.timer(PING_MS, () => {
+      // Who does not listen cannot tell silence.
+      if (socket.isPaused) heard();
       if (clock.monotonic() - heardAt < SILENCE_MS) {
         socket?.ping();
         beat();
@@ -107,6 +111,11 @@ export function openSocket(options: SocketOptions, handlers: SocketHandlers, clo
     },
     get buffered() {
       return socket?.bufferedAmount ?? 0;
+    },
+    hold: (held) => {
+      if (over || socket?.readyState !== WebSocket.OPEN) return;
+      if (held) socket.pause();
+      else socket.resume();
     },
     hangup: () => {
       over = true;

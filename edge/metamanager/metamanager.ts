@@ -1,15 +1,21 @@
 /** Owns the metamanager module: objects from the cloud are stored, then acknowledged (reference/beehive-message.md section 8). */
 import type { Bus } from '#beehive/bus.ts';
+import { committed, type Committer } from '#beehive/commit.ts';
+import { messageOf } from '#beehive/errors.ts';
 import type { Context, Health, Module } from '#beehive/module.ts';
 import { responseTo, type BeehiveMessage } from '#wire/message.ts';
 import { operation, source } from '#wire/resources.ts';
-import { committed, type Committer } from '../store/group-commit.ts';
 import type { MetaTable } from '../store/meta-table.ts';
 
 export const MODULE = source.meta;
 const HUB = source.edgehub;
 /** Sources whose updates a KubeEdge cloud expects to see acknowledged. */
 const acknowledgedUpdates = new Set<string>([source.edgecontroller, 'dynamiccontroller']);
+
+/** Objects whose commits are waited for before the next message is read. */
+const AHEAD = 256;
+/** Longest key; Kubernetes names and namespaces stay far below it. */
+const MAX_KEY = 1024;
 
 export interface MetaManagerOptions {
   bus: Bus<BeehiveMessage>;
@@ -24,6 +30,7 @@ export class MetaManager implements Module {
   readonly #options: MetaManagerOptions;
   #loop: Promise<void> = Promise.resolve();
   #stored = 0;
+  #waiting = 0;
 
   constructor(options: MetaManagerOptions) {
     this.#options = options;
@@ -53,46 +60,51 @@ export class MetaManager implements Module {
       } catch {
         return;
       }
-      await this.#handle(message, context);
+      const stored = this.#handle(message, context);
+      this.#waiting++;
+      void stored.then(() => this.#waiting--);
+      // Commits settle in order: when the newest is through, all are.
+      if (this.#waiting >= AHEAD) await stored;
     }
   }
 
+  /** Never rejects: a failure is the answer. */
   async #handle(message: BeehiveMessage, context: Context): Promise<void> {
     const { route, content } = message;
     if (route.source === 'edgehub') return;
     const job = this.#job(route.resource, route.operation, content);
     if (job === undefined) {
-      context.log.warn('meta.message.dropped', { operation: route.operation, resource: route.resource });
+      context.log.warn('meta.message.dropped', { operation: route.operation, resource: route.resource.slice(0, 200) });
+      if (this.#options.peerIsOurs()) this.#answer(message, context, `nothing is known of ${route.operation} ${route.resource}`);
       return;
     }
-    let answer: BeehiveMessage | undefined;
     try {
       await committed(this.#options.committer, job);
       this.#stored++;
-      if (this.#isAcknowledged(message)) answer = responseTo(message, context.clock.now());
+      if (this.#isAcknowledged(message)) this.#answer(message, context);
     } catch (error) {
       context.log.error('meta.store.failed', { resource: route.resource, error });
       // An error is no acknowledgement: the cloud goes on re-sending.
-      answer = responseTo(message, context.clock.now(), {
-        operation: 'error',
-        content: error instanceof Error ? error.message : String(error),
-      });
+      this.#answer(message, context, messageOf(error));
     }
-    if (answer !== undefined)
-      await this.#options.bus
-        .send(HUB, answer, context.signal)
-        .catch(() => context.log.debug('meta.answer.dropped', { resource: route.resource }));
+  }
+
+  #answer(message: BeehiveMessage, context: Context, fault?: string): void {
+    const answer = responseTo(message, context.clock.now(), fault === undefined ? {} : { operation: 'error', content: fault });
+    this.#options.bus.send(HUB, answer).catch(() => context.log.debug('meta.answer.dropped', { resource: message.route.resource }));
   }
 
   /** `insert` of a key that exists replaces it: an old value must not survive a missed delete (defect D2). */
   #job(resource: string, verb: string, content: unknown): (() => void) | undefined {
     const { meta } = this.#options;
-    if (resource === '') return undefined;
+    if (resource === '' || resource.length > MAX_KEY) return undefined;
+    const put = (value: string) => (): void => meta.put(resource, typeOf(resource), value);
     switch (verb) {
       case operation.insert:
       case operation.update:
       case operation.response:
-        return () => meta.put(resource, typeOf(resource), JSON.stringify(content));
+        // Not inside the transaction: what fails there fails for everybody.
+        return put(JSON.stringify(content));
       case operation.delete:
         return () => meta.delete(resource);
       default:

@@ -23,6 +23,8 @@ export interface FakeHub {
   connected(count?: number): Promise<void>;
   /** Breaks the link without a close frame; the next dial is accepted. */
   cut(): void;
+  /** The current connection stays, but nothing that the edge sends on it is read or answered any more: a half-open link. */
+  freeze(): void;
   close(): Promise<void>;
 }
 
@@ -70,6 +72,7 @@ export async function startFakeHub(options: FakeHubOptions): Promise<FakeHub> {
       await until(() => connections.length >= count, { what: `connection ${String(count)} of the edge` });
     },
     cut: () => current?.terminate(),
+    freeze: () => current?.pause(),
     close: async () => {
       for (const socket of sockets.clients) socket.terminate();
       sockets.close();
