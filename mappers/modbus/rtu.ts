@@ -150,8 +150,10 @@ class RtuTransport implements Transport {
     const quietMs = Math.max(LEAST_SILENCE_MS, SILENT_CHARACTERS * this.#characterMs);
     const until = Math.max(this.#activeAt + quietMs, this.#late.get(unit) ?? -Infinity);
     this.#late.delete(unit);
-    const wait = until - this.#clock.monotonic();
-    if (wait > 0) await this.#clock.sleep(wait, signal);
+    // Timers count whole milliseconds and may be a little early.
+    for (let wait = until - this.#clock.monotonic(); wait > 0; wait = until - this.#clock.monotonic()) {
+      await this.#clock.sleep(Math.ceil(wait), signal);
+    }
   }
 
   async #send(frame: Buffer): Promise<void> {
