@@ -83,7 +83,7 @@ export class CloudHub implements Module {
       // handleUpgrade is synchronous up to here, so this is the request that is being answered.
       if (this.#answering?.peer === 'hivelet') lines.push(...this.#greetingLines());
     });
-    await listenOn(server, listen);
+    await listenOn(server, { ...listen, setting: 'modules.cloudHub.websocket.port' });
     server.on('error', (error) => context.failed(error));
     this.#tick();
     log.info('cloudhub.listening', { host: listen.host, port: this.port });

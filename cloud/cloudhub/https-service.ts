@@ -44,7 +44,7 @@ export class HttpsService implements Module {
       response.on('error', () => undefined);
       this.#serve(request, response);
     });
-    await listenOn(server, listen);
+    await listenOn(server, { ...listen, setting: 'modules.cloudHub.https.port' });
     server.on('error', (error) => context.failed(error));
     this.#server = server;
     context.log.info('https.listening', { host: listen.host, port: this.port });
