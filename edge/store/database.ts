@@ -3,7 +3,7 @@ import Database from 'better-sqlite3';
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { HiveletError, messageOf } from '#beehive/errors.ts';
+import { HiveletError, isHiveletError, messageOf } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
 
 export type Sqlite = Database.Database;
@@ -37,41 +37,49 @@ const migrations: readonly string[] = [
    CREATE TABLE uploads (seq INTEGER PRIMARY KEY, topic TEXT NOT NULL, payload BLOB NOT NULL);`,
 ];
 
+/** Files moved aside that are kept; a dying card must not fill itself with them. */
+const KEPT_ASIDE = 3;
+/** Tables that are read as a whole at start. The uploads may be large; they are read piece by piece, later. */
+const CHECKED = ['hivelet', 'device', 'device_attr', 'device_twin', 'meta', 'sub_topics'] as const;
+
 /**
  * Opens or makes the file. A second process gets STORE_LOCKED with the owner's pid; an unreadable file is moved aside
- * (`.unreadable-N`), logged, and a new one is made: the cloud fills it again.
+ * (`.unreadable-1`, the newest of three), logged, and a new one is made: the cloud fills it again. A file of a later version is refused
+ * with STORE_UNREADABLE and left as it is.
  */
 export function openDatabase(path: string, log: Logger): EdgeDatabase {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  let sqlite: Sqlite;
+  const sqlite = openOrReplace(path, log);
   try {
-    sqlite = openFile(path);
+    const storeUuid = readUuid(sqlite) ?? makeUuid(sqlite);
+    writePid(path, log);
+    return { sqlite, storeUuid, close: () => closeDatabase(sqlite, path) };
   } catch (error) {
-    if (!isUnreadable(error)) throw storeError(error, path);
+    sqlite.close();
+    throw storeError(error, path);
+  }
+}
+
+function openOrReplace(path: string, log: Logger): Sqlite {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    return openFile(path);
+  } catch (error) {
+    if (!isUnreadable(error)) throw isHiveletError(error) ? error : storeError(error, path);
     const aside = moveAside(path);
     log.error('store.unreadable', { path, movedTo: aside, error, remedy: 'a new database was made; the cloud fills it again' });
-    sqlite = openFile(path);
   }
-  writeFileSync(`${path}.pid`, `${String(process.pid)}\n`);
-  const storeUuid =
-    sqlite.prepare<[], { value: string }>(`SELECT value FROM hivelet WHERE key = 'store_uuid'`).get()?.value ?? makeUuid(sqlite);
-  return {
-    sqlite,
-    storeUuid,
-    close: () => {
-      if (!sqlite.open) return;
-      sqlite.close();
-      rmSync(`${path}.pid`, { force: true });
-    },
-  };
+  try {
+    return openFile(path);
+  } catch (error) {
+    throw storeError(error, path);
+  }
 }
 
 function openFile(path: string): Sqlite {
-  const fresh = !existsSync(path);
   const sqlite = new Database(path, { timeout: 0 });
   try {
-    // Small pages: one changed row of 200 bytes costs one page in the log (reference/npm-footprint.md D).
-    if (fresh) sqlite.pragma('page_size = 1024');
+    // Small pages: one changed row of 200 bytes costs one page in the log (reference/npm-footprint.md D). Only a new file obeys.
+    sqlite.pragma('page_size = 1024');
     sqlite.pragma('locking_mode = EXCLUSIVE');
     sqlite.pragma('journal_mode = WAL');
     // A reopened WAL file defaults to NORMAL, which forgets answered updates on a power cut.
@@ -79,15 +87,54 @@ function openFile(path: string): Sqlite {
     sqlite.pragma('cache_size = -1024');
     sqlite.pragma('foreign_keys = OFF');
     sqlite.exec('BEGIN EXCLUSIVE');
-    const version = Number(sqlite.pragma('user_version', { simple: true }));
-    for (const migration of migrations.slice(version)) sqlite.exec(migration);
-    sqlite.pragma(`user_version = ${String(migrations.length)}`);
+    migrate(sqlite, path);
     sqlite.exec('COMMIT');
+    for (const table of CHECKED) checkTable(sqlite, table);
     return sqlite;
   } catch (error) {
     sqlite.close();
     throw error;
   }
+}
+
+/** An up to date file is not written: it opens also when the disk is full. */
+function migrate(sqlite: Sqlite, path: string): void {
+  const version = Number(sqlite.pragma('user_version', { simple: true }));
+  if (version > migrations.length) {
+    throw new HiveletError(
+      'STORE_UNREADABLE',
+      `the database ${path} was made by a later version of Hivelet: install that version, or choose another --data-dir`,
+      { facts: { version, known: migrations.length } },
+    );
+  }
+  if (version === migrations.length) return;
+  for (const migration of migrations.slice(version)) sqlite.exec(migration);
+  sqlite.pragma(`user_version = ${String(migrations.length)}`);
+}
+
+/** A damaged page is found now, when the file can still be replaced, and not at the first read of a module. */
+function checkTable(sqlite: Sqlite, table: (typeof CHECKED)[number]): void {
+  const verdict: unknown = sqlite.pragma(`quick_check(${table})`, { simple: true });
+  if (verdict !== 'ok') throw new Database.SqliteError(String(verdict), 'SQLITE_CORRUPT');
+}
+
+/** Only the sentence for a second process needs it: a full disk is no reason not to start. */
+function writePid(path: string, log: Logger): void {
+  try {
+    writeFileSync(`${path}.pid`, `${String(process.pid)}\n`, { mode: 0o600 });
+  } catch (error) {
+    log.warn('store.pid.unwritten', { path: `${path}.pid`, error });
+  }
+}
+
+function closeDatabase(sqlite: Sqlite, path: string): void {
+  if (!sqlite.open) return;
+  sqlite.close();
+  rmSync(`${path}.pid`, { force: true });
+}
+
+function readUuid(sqlite: Sqlite): string | undefined {
+  return sqlite.prepare<[], { value: string }>(`SELECT value FROM hivelet WHERE key = 'store_uuid'`).get()?.value;
 }
 
 function makeUuid(sqlite: Sqlite): string {
@@ -105,14 +152,19 @@ function isUnreadable(error: unknown): boolean {
   return code.startsWith('SQLITE_NOTADB') || code.startsWith('SQLITE_CORRUPT');
 }
 
+/** The log belongs to the file that is moved; with the new one it would be replayed into the wrong database. */
 function moveAside(path: string): string {
-  let number = 1;
-  while (existsSync(`${path}.unreadable-${String(number)}`)) number++;
-  const aside = `${path}.unreadable-${String(number)}`;
-  renameSync(path, aside);
-  // The log belongs to the file that was moved; with the new one it would be replayed into the wrong database.
-  for (const suffix of ['-wal', '-shm']) if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
-  return aside;
+  const aside = (number: number): string => `${path}.unreadable-${String(number)}`;
+  for (const suffix of ['', '-wal', '-shm']) {
+    rmSync(aside(KEPT_ASIDE) + suffix, { force: true });
+    for (let number = KEPT_ASIDE - 1; number > 0; number--) moveIfThere(aside(number) + suffix, aside(number + 1) + suffix);
+    moveIfThere(path + suffix, aside(1) + suffix);
+  }
+  return aside(1);
+}
+
+function moveIfThere(from: string, to: string): void {
+  if (existsSync(from)) renameSync(from, to);
 }
 
 /** Turns what SQLite throws into our catalogue. */
