@@ -114,6 +114,11 @@ test('reaching a desired value goes to the API at once, other changes within the
   assert.is(value('setpoint'), '21', 'a value that swings around the desired one settles it once');
   await clock.advance(1000);
   assert.is(value('setpoint'), '22');
+  reported.receive(node(), twinReport({ setpoint: '21' }, 6));
+  await clock.settle();
+  assert.is(value('setpoint'), '22');
+  await clock.advance(2000);
+  assert.is(value('setpoint'), '21');
 });
 
 test('a status that somebody wrote over heals', async () => {

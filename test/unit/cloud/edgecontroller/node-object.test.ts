@@ -137,8 +137,10 @@ test('a silent node is Unknown, keeps its last heartbeat and everything else, an
 });
 
 test('within the grace after a start the word of the API stands', () => {
-  const stored = node(patch(node(), { status: {} }));
-  assert.is(patch(stored, {}, { readiness: 'unsaid', now: NOW + 1 }), undefined);
+  for (const readiness of ['ready', 'lost'] as const) {
+    const stored = node(patch(node(), { status: {} }, { readiness }));
+    assert.is(patch(stored, {}, { readiness: 'unsaid', now: NOW + 1 }), undefined);
+  }
 });
 
 test('a node may say that it is not Ready', () => {
