@@ -9,7 +9,7 @@ import { HiveletError, messageOf } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
 import type { Module } from '#beehive/module.ts';
 import { Supervisor } from '#beehive/supervisor.ts';
-import type { BeehiveMessage } from '#wire/message.ts';
+import { responseTo, type BeehiveMessage } from '#wire/message.ts';
 import { createBroker, type Broker } from './broker/broker.ts';
 import type { BrokerPort } from './broker/port.ts';
 import { defaultNodeName, type settings } from './config.ts';
@@ -195,7 +195,12 @@ function compose(options: ComposeOptions): Parts {
     acceptCloudUpdated: config.get('modules.deviceTwin.acceptCloudUpdated'),
   });
   const sides = [embeddedSide(broker.port('eventbus'), config), ...(external === undefined ? [] : [externalSide(external, config)])];
-  const eventbus: EventBus = new EventBus({ node, bus, committer, topics: createSubTopicTable(sqlite), twin, uploads, sides });
+  const answer = (message: BeehiveMessage, fault?: string): void => {
+    if (hub.peer !== 'hivelet') return;
+    const said = responseTo(message, clock.now(), fault === undefined ? {} : { operation: 'error', content: fault });
+    bus.send(hub.name, said).catch((error: unknown) => log.debug('eventbus.answer.dropped', { error }));
+  };
+  const eventbus: EventBus = new EventBus({ node, bus, committer, topics: createSubTopicTable(sqlite), twin, uploads, sides, answer });
   const host = createMapperHost({
     definitions: twin.definitions(),
     mqtt: broker.port('mapper-host', { asClient: true }),

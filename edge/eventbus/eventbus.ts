@@ -1,14 +1,17 @@
 /** Owns the eventbus module: MQTT <-> edgecore. It knows topics, not devices; one ingest serves sockets, ports and bridges. */
 import type { Bus } from '#beehive/bus.ts';
+import { committed, type Committer } from '#beehive/commit.ts';
+import { messageOf } from '#beehive/errors.ts';
 import type { Context, Health, Module } from '#beehive/module.ts';
 import { isRecord, type BeehiveMessage } from '#wire/message.ts';
 import { nodeTopic, parseTopic, subscriptions, topicMatches, type EdgeTopic } from '#wire/topics.ts';
-import { committed, type Committer } from '../store/group-commit.ts';
 import type { SubTopicTable } from '../store/meta-table.ts';
 
 export const MODULE = 'eventbus';
 /** Topics that cloud rules may add; a rule engine that runs wild does not fill the table. */
 const MAX_RULE_TOPICS = 1000;
+
+const always: ReadonlySet<string> = new Set([...subscriptions.device, ...subscriptions.node, ...subscriptions.upload]);
 
 export interface Incoming {
   readonly topic: string;
@@ -46,6 +49,8 @@ export interface EventBusOptions {
 
 export class EventBus implements Module {
   readonly name = MODULE;
+  /** To the cloud that sent it, once it was done or (`fault`) refused; a KubeEdge cloud expects none. */
+  answer(message: BeehiveMessage, fault?: string): void;
   readonly #options: EventBusOptions;
   readonly #ruleTopics = new Set<string>();
   #context: Context | undefined;
@@ -62,7 +67,7 @@ export class EventBus implements Module {
     bus.addModule(MODULE);
     bus.addModuleToGroup(MODULE, 'bus');
     for (const topic of topics.list()) this.#ruleTopics.add(topic);
-    const filters = [...subscriptions.device, ...subscriptions.node, ...subscriptions.upload, ...this.#ruleTopics];
+    const filters = [...always, ...this.#ruleTopics];
     for (const side of sides) for (const filter of filters) side.subscribe(filter);
     this.#loop = this.#receive(context);
     return Promise.resolve();
@@ -139,57 +144,58 @@ export class EventBus implements Module {
         return;
       }
       try {
-        await this.#handle(message, context);
+        const fault = await this.#handle(message);
+        if (fault !== undefined) context.log.warn('eventbus.message.dropped', { ...about(message), reason: fault });
+        this.#options.answer(message, fault);
       } catch (error) {
-        context.log.error('eventbus.message.failed', { resource: message.route.resource, error });
+        context.log.error('eventbus.message.failed', { ...about(message), error });
+        this.#options.answer(message, messageOf(error));
       }
     }
+      if (message.route.operation === 'connect') continue;
   }
 
-  /** Group user, from the cloud's rule engine (mqtt-topics.md section 8). */
-  async #handle({ route, content }: BeehiveMessage, context: Context): Promise<void> {
+  /** Group user, from the cloud's rule engine (mqtt-topics.md section 8). Answers why it was not done. */
+  async #handle({ route, content }: BeehiveMessage): Promise<string | undefined> {
     switch (route.operation) {
-      case 'connect':
-        return;
       case 'publish':
-        return this.#publishRaw(route.resource, typeof content === 'string' ? content : JSON.stringify(content), context);
+        return this.#publishRaw(route.resource, typeof content === 'string' ? content : JSON.stringify(content));
       case 'message': {
         const inner = isRecord(content) ? content['message'] : undefined;
         const topic = isRecord(inner) ? inner['topic'] : undefined;
-        if (typeof topic === 'string') return this.#publishRaw(topic, JSON.stringify(inner), context);
-        break;
+        return typeof topic === 'string' ? this.#publishRaw(topic, JSON.stringify(inner)) : 'the message names no topic';
       }
       case 'subscribe':
-        return this.#subscribe(route.resource, context);
+        return this.#subscribe(route.resource);
       case 'unsubscribe':
         return this.#unsubscribe(route.resource);
       case 'get_result':
         if (route.resource !== 'auth_info') break;
-        return this.publish({ topic: nodeTopic.authInfo(this.#options.node), payload: JSON.stringify(content) });
+        this.publish({ topic: nodeTopic.authInfo(this.#options.node), payload: JSON.stringify(content) });
+        return undefined;
       default:
     }
-    context.log.warn('eventbus.message.dropped', { operation: route.operation, resource: route.resource });
+    return 'nothing is known of this operation';
   }
 
-  #publishRaw(topic: string, payload: string, context: Context): void {
-    if (isName(topic)) this.publish({ topic, payload });
-    else context.log.warn('eventbus.message.dropped', { reason: 'not a topic to publish on', topic: topic.slice(0, 200) });
+  #publishRaw(topic: string, payload: string): string | undefined {
+    if (!isName(topic)) return 'not a topic to publish on';
+    this.publish({ topic, payload });
+    return undefined;
   }
 
-  async #subscribe(filter: string, context: Context): Promise<void> {
-    if (this.#ruleTopics.has(filter)) return;
-    if (!isFilter(filter) || this.#ruleTopics.size >= MAX_RULE_TOPICS) {
-      context.log.warn('eventbus.subscribe.refused', { topic: filter.slice(0, 200), limit: MAX_RULE_TOPICS });
-      return;
-    }
+  async #subscribe(filter: string): Promise<string | undefined> {
+    if (this.#ruleTopics.has(filter)) return undefined;
+    if (!isFilter(filter)) return 'not a topic filter';
+    if (this.#ruleTopics.size >= MAX_RULE_TOPICS) return `${String(MAX_RULE_TOPICS)} topics are subscribed`;
+    await committed(this.#options.committer, () => this.#options.topics.add(filter));
     this.#ruleTopics.add(filter);
     for (const side of this.#options.sides) side.subscribe(filter);
-    await committed(this.#options.committer, () => this.#options.topics.add(filter));
+    return undefined;
   }
 
-  async #unsubscribe(filter: string): Promise<void> {
-    if (!this.#ruleTopics.delete(filter)) return;
-    for (const side of this.#options.sides) side.unsubscribe(filter);
+  async #unsubscribe(filter: string): Promise<string | undefined> {
+    if (!this.#ruleTopics.has(filter)) return undefined;
     await committed(this.#options.committer, () => this.#options.topics.delete(filter));
   }
 }
@@ -197,9 +203,17 @@ export class EventBus implements Module {
 function isOurs({ kind }: EdgeTopic): boolean {
   return kind !== 'other' && kind !== 'ignored';
 }
+    this.#ruleTopics.delete(filter);
+    // What everybody hears of stays subscribed though a rule no longer wants it.
+    if (!always.has(filter)) for (const side of this.#options.sides) side.unsubscribe(filter);
+    return undefined;
 
 function isName(topic: string): boolean {
   return topic !== '' && topic.length <= 1024 && !/[+#\0]/.test(topic);
+function about({ route }: BeehiveMessage): Record<string, string> {
+  return { operation: route.operation, resource: route.resource.slice(0, 200) };
+}
+
 }
 
 function isFilter(filter: string): boolean {
