@@ -43,14 +43,14 @@ export type DeviceResource = { id: string; kind: 'cloud_updated' | 'edge_updated
 
 /** Reads `device/<id>...`; undefined for anything else. */
 export function parseDeviceResource(resource: string): DeviceResource | undefined {
-  const [head, id, ...rest] = resource.split('/');
-  if (head !== 'device' || id === undefined || id === '') return undefined;
-  switch (rest.join('/')) {
-    case 'twin/cloud_updated':
+  const [, id, rest] = /^device\/([^/]+)(.*)$/s.exec(resource) ?? [];
+  if (id === undefined) return undefined;
+  switch (rest) {
+    case '/twin/cloud_updated':
       return { id, kind: 'cloud_updated' };
-    case 'twin/edge_updated':
+    case '/twin/edge_updated':
       return { id, kind: 'edge_updated' };
-    case 'state/update':
+    case '/state/update':
       return { id, kind: 'state' };
     case '':
       return { id, kind: 'attributes' };
