@@ -38,8 +38,9 @@ interface Entry {
   /** Touched while a write was running. */
   again: boolean;
   urgent: boolean;
-  /** Newer than the watch, when it is there. */
+  /** Newer than the watch, when it is there; not for long: an API that crashed may have lost it. */
   latest?: KubeObject;
+  distrust?: Timer;
   /** Paths that the server does not keep (a CRD that prunes them): not written again. */
   futile: Set<string>;
   waits?: Generator<number, never>;
@@ -48,6 +49,8 @@ interface Entry {
 /** Writes running at once; the client's qps and burst bound their rate. */
 const MAX_RUNNING = 32;
 const MAX_CONFLICTS = 5;
+/** The watch has shown our own write by then, or never will. */
+const TRUST_MS = 10_000;
 const RETRY_MS = { first: 500, max: 30_000 };
 /**
  * Receipts that one node waits for, at most: its window must not fill up with chatty devices whose writes are paced. Beyond it the
@@ -166,11 +169,12 @@ export class StatusWriter {
       if (attempt === 1) entry.pace.wrote(clock.monotonic(), urgent || this.#options.brisk(entry.key));
       try {
         // What the edge said it would say again: an embedded server need not sync the disk for it.
-        entry.latest = await api.patch(devices, { namespace, name }, { type: 'json', operations, persist: 'later', signal });
-        if (entry.latest.metadata.resourceVersion === object.metadata.resourceVersion) {
+        const written = await api.patch(devices, { namespace, name }, { type: 'json', operations, persist: 'later', signal });
+        this.#remember(entry, written);
+        if (written.metadata.resourceVersion === object.metadata.resourceVersion) {
           for (const { op, path } of operations) if (op !== 'test') entry.futile.add(path);
         }
-        log.debug('device.status.written', { device: entry.key, version: entry.latest.metadata.resourceVersion, attempt });
+        log.debug('device.status.written', { device: entry.key, version: written.metadata.resourceVersion, attempt });
         return;
       } catch (error) {
         if (isKubeError(error, 'NotFound')) return;
@@ -178,7 +182,7 @@ export class StatusWriter {
         if (!isKubeError(error, 'Conflict', 'Invalid') || attempt >= MAX_CONFLICTS) throw error;
         const fresh = await this.#read({ namespace, name }, signal);
         if (fresh === undefined) return;
-        entry.latest = fresh;
+        this.#remember(entry, fresh);
       }
     }
   }
@@ -202,19 +206,35 @@ export class StatusWriter {
   #newest(entry: Entry): KubeObject | undefined {
     const seen = this.#options.object(entry.key);
     const { latest } = entry;
-    if (seen === undefined || latest === undefined || latest.metadata.uid !== seen.metadata.uid) {
-      delete entry.latest;
-      return seen;
-    }
-    if (Number(seen.metadata.resourceVersion) >= Number(latest.metadata.resourceVersion)) {
-      delete entry.latest;
-      return seen;
-    }
-    return latest;
+    const ahead =
+      seen !== undefined &&
+      latest !== undefined &&
+      latest.metadata.uid === seen.metadata.uid &&
+      Number(latest.metadata.resourceVersion) > Number(seen.metadata.resourceVersion);
+    if (ahead) return latest;
+    this.#distrust(entry);
+    return seen;
+  }
+
+  #remember(entry: Entry, object: KubeObject): void {
+    this.#distrust(entry);
+    if (this.#options.signal.aborted) return;
+    entry.latest = object;
+    entry.distrust = this.#options.clock.timer(TRUST_MS, () => {
+      this.#distrust(entry);
+      if (!entry.writing) this.#schedule(entry);
+    });
+  }
+
+  #distrust(entry: Entry): void {
+    entry.distrust?.cancel();
+    delete entry.distrust;
+    delete entry.latest;
   }
 
   #forget(entry: Entry): void {
     this.#rest(entry);
+    this.#distrust(entry);
     this.#entries.delete(entry.key);
   }
 
@@ -244,7 +264,10 @@ export class StatusWriter {
   }
 
   #stop(): void {
-    for (const entry of this.#entries.values()) entry.timer?.cancel();
+    for (const entry of this.#entries.values()) {
+      entry.timer?.cancel();
+      entry.distrust?.cancel();
+    }
     this.#entries.clear();
     this.#queue.length = 0;
     this.#waiting.clear();

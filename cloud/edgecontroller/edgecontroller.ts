@@ -148,7 +148,9 @@ export class EdgeController implements Module {
   }
 
   #seen(node: KubeObject): void {
-    if (isEdgeNode(node)) this.#keeper(node.metadata.name);
+    const known = this.#parts?.keepers.get(node.metadata.name);
+    if (known !== undefined) known.look();
+    else if (isEdgeNode(node)) this.#keeper(node.metadata.name);
   }
 
   /** The keeper of a node that still speaks stays: it remembers what to register again. */

@@ -30,6 +30,8 @@ export class NodeKeeper {
   readonly #options: NodeKeeperOptions;
   #word: NodeWord = {};
   #heardMs: number | undefined;
+  /** A registration came and is not written yet. */
+  #registers = false;
   #waiters: Waiter[] = [];
   #running = false;
   #again = false;
@@ -50,6 +52,7 @@ export class NodeKeeper {
   /** The node said something of itself. */
   say(word: NodeWord, waiter: Waiter): void {
     this.#word = { ...this.#word, ...word };
+    this.#registers ||= word.registration !== undefined;
     this.#waiters.push(waiter);
     this.wake();
   }
@@ -61,6 +64,11 @@ export class NodeKeeper {
   /** Once a second: writes when the readiness is another than the API shows. */
   tick(): void {
     if (this.readiness !== 'unsaid' && this.readiness !== this.#shown) this.wake();
+  }
+
+  /** The object was changed, by us or by somebody else: what the node said must stay. */
+  look(): void {
+    if (this.readiness !== 'unsaid' && this.#word.status !== undefined) this.wake();
   }
 
   /** The object may differ from what it is to say. */
@@ -97,11 +105,13 @@ export class NodeKeeper {
     const { api, clock, log, signal, name } = this.#options;
     const { readiness } = this;
     const word = this.#word;
-    const node = await this.#read(readiness);
+    let node = await this.#read(readiness);
     if (node === undefined) return;
-    const metadata = metadataPatch(node, word);
-    if (metadata !== undefined) this.#latest = await api.patch(nodes, { name }, { type: 'merge', body: metadata, signal });
-    const change = statusPatch(this.#latest ?? node, { word, readiness, now: clock.now() });
+    // Labels as with a kubelet: set by a registration, afterwards everybody's.
+    const metadata = this.#registers ? metadataPatch(node, word) : undefined;
+    if (metadata !== undefined) node = this.#latest = await api.patch(nodes, { name }, { type: 'merge', body: metadata, signal });
+    this.#registers = false;
+    const change = statusPatch(node, { word, readiness, now: clock.now() });
     if (change !== undefined) {
       // The node says it again within five minutes.
       const options = { subresource: 'status', persist: 'later', signal } as const;
@@ -115,8 +125,9 @@ export class NodeKeeper {
   async #read(readiness: Readiness): Promise<KubeObject | undefined> {
     const { api, seen, signal, name, log } = this.#options;
     const cached = seen();
-    if (cached !== undefined && this.#isNewer(cached)) this.#latest = cached;
-    if (cached !== undefined && this.#latest !== undefined) return this.#latest;
+    // Once the watch has shown our write it is the one to believe: an API that crashed may come back without it.
+    if (cached !== undefined && this.#isNewer(cached)) this.#latest = undefined;
+    if (cached !== undefined) return this.#latest ?? cached;
     try {
       return (this.#latest = await api.get(nodes, { name }, { signal }));
     } catch (error) {

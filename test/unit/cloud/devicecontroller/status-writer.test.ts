@@ -203,6 +203,21 @@ test('a watch that is behind our own write causes no second one', async () => {
   assert.is(writes(), 1);
 });
 
+test('an API that crashed and lost our write before the watch showed it is told again', async () => {
+  const { clock, api, watch, writer, stateInApi } = rig();
+  const before = structuredClone(api.peek(devices, NAME)!);
+  watch.frozen = before;
+  writer.touch(KEY);
+  await clock.settle();
+  assert.is(stateInApi(), 'online');
+  api.put(devices, before);
+  writer.touch(KEY);
+  await clock.settle();
+  assert.is.not(stateInApi(), 'online');
+  await clock.advance(20_000);
+  assert.is(stateInApi(), 'online');
+});
+
 test('a server that drops a field silently is asked for it once only', async () => {
   const { clock, api, watch, writer, writes } = rig();
   // The patch changes nothing, because the schema prunes status.state: the object keeps its version.

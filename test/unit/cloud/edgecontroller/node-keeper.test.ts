@@ -98,6 +98,40 @@ test('a Node deleted by somebody stays deleted until the node speaks of itself a
   assert.equal(heard, ['OK', 'OK']);
 });
 
+test('a label that somebody changed stays until the node registers again', async () => {
+  const { clock, api, keeper, say } = rig();
+  say({ registration, status: {} });
+  await clock.settle();
+  const node = api.peek(nodes, { name: 'pi' })!;
+  const label = (): string | undefined => api.peek(nodes, { name: 'pi' })?.metadata.labels?.board;
+  api.put(nodes, { ...node, metadata: { ...node.metadata, labels: { ...node.metadata.labels, board: 'mine' } } });
+  keeper.look();
+  say({ status: { capacity: { cpu: '4' } } });
+  await clock.settle();
+  assert.is(label(), 'mine');
+  say({ registration, status: {} });
+  await clock.settle();
+  assert.is(label(), 'pi-4');
+});
+
+test('a status that the API lost in a crash is written again', async () => {
+  const { clock, api, keeper, say } = rig();
+  const capacity = (): unknown => (api.peek(nodes, { name: 'pi' })?.status as { capacity?: unknown } | undefined)?.capacity;
+  say({ registration, status: { capacity: { cpu: '4' } } });
+  await clock.settle();
+  keeper.look();
+  await clock.settle();
+  const { status: _lost, ...node } = api.peek(nodes, { name: 'pi' })!;
+  api.put(nodes, node);
+  keeper.look();
+  await clock.settle();
+  assert.equal(capacity(), { cpu: '4' });
+  const writes = api.calls.length;
+  keeper.look();
+  await clock.settle();
+  assert.is(api.calls.length, writes, 'our own write causes no other');
+});
+
 test('keepalives alone make no Node', async () => {
   const { api, keeper, tick } = rig();
   keeper.heard();
