@@ -6,7 +6,7 @@ export interface MemoryTrimOptions {
   /** A full collection; undefined when node was started without --expose-gc (the launcher gives it on boards): nothing is done then. */
   collect: (() => void) | undefined;
   /** A counter of work done. */
-  work(): number;
+  work: () => number;
 }
 
 const SETTLE_MS = 3000;

@@ -47,82 +47,119 @@ const PING_MS = 5000;
 /** A link without a frame or pong for this long is dead: noticed within 20 s whatever the TCP stack believes. */
 const SILENCE_MS = 14_000;
 
+/** Dials at once; see `dial` for what it throws. */
 export function openSocket(options: SocketOptions, handlers: SocketHandlers, clock: Clock): CloudSocket {
-  let over = false;
-  let watch: Timer | undefined;
-  let heardAt = clock.monotonic();
-  const socket = dial(options);
-  const heard = (): void => {
-    heardAt = clock.monotonic();
-  };
-  const end = (reason: string): void => {
-    if (over) return;
-    over = true;
-    watch?.cancel();
-    socket?.terminate();
-    handlers.lost(reason);
-  };
-  const beat = (): void => {
-    watch = clock.timer(PING_MS, () => {
+  return new Connection(dial(options), { options, handlers, clock });
+}
+
+interface ConnectionDeps {
+  options: SocketOptions;
+  handlers: SocketHandlers;
+  clock: Clock;
+}
+
+class Connection implements CloudSocket {
+  readonly #socket: WebSocket;
+  readonly #deps: ConnectionDeps;
+  #over = false;
+  #watch: Timer | undefined;
+  #heardAt: number;
+  #greeting: Greeting = { ours: false, clusterUid: '', features: [] };
+
+  constructor(socket: WebSocket, deps: ConnectionDeps) {
+    this.#socket = socket;
+    this.#deps = deps;
+    this.#heardAt = deps.clock.monotonic();
+    this.#listenToFrames();
+    this.#listenToEnds();
+  }
+
+  get buffered(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  send(text: string): void {
+    if (!this.#over && this.#socket.readyState === WebSocket.OPEN) this.#socket.send(text);
+  }
+
+  hold(held: boolean): void {
+    if (this.#over || this.#socket.readyState !== WebSocket.OPEN) return;
+    if (held) this.#socket.pause();
+    else this.#socket.resume();
+  }
+
+  hangup(): void {
+    this.#over = true;
+    this.#watch?.cancel();
+    this.#socket.terminate();
+  }
+
+  #listenToFrames(): void {
+    const socket = this.#socket;
+    const heard = (): void => this.#heard();
+    socket.on('upgrade', (response) => {
+      this.#greeting = readGreeting(response);
+      response.socket.setNoDelay(true);
+    });
+    socket.on('open', () => {
+      if (this.#over) return;
+      this.#heard();
+      this.#beat();
+      this.#deps.handlers.opened(this.#greeting);
+    });
+    socket.on('message', (data, isBinary) => {
+      this.#heard();
+      if (this.#over) return;
+      const frame = Array.isArray(data) ? Buffer.concat(data) : Buffer.isBuffer(data) ? data : Buffer.from(data);
+      this.#deps.handlers.frame(isBinary ? frame : frame.toString('utf8'));
+    });
+    socket.on('pong', heard);
+    socket.on('ping', heard);
+  }
+
+  #listenToEnds(): void {
+    const { options } = this.#deps;
+    const socket = this.#socket;
+    socket.on('unexpected-response', (_request, response) =>
+      this.#end(`the cloud at ${options.server} answered HTTP ${String(response.statusCode)}`),
+    );
+    socket.on('error', (error) => this.#end(explain(error, options)));
+    socket.on('close', (code, reason) => this.#end(`the cloud closed the link (${String(code)} ${reason.toString()})`));
+  }
+
+  #heard(): void {
+    this.#heardAt = this.#deps.clock.monotonic();
+  }
+
+  #isSilent(): boolean {
+    return this.#deps.clock.monotonic() - this.#heardAt >= SILENCE_MS;
+  }
+
+  #beat(): void {
+    this.#watch = this.#deps.clock.timer(PING_MS, () => {
       // Who does not listen cannot tell silence.
-      if (socket.isPaused) heard();
-      if (clock.monotonic() - heardAt < SILENCE_MS) {
-        socket?.ping();
-        beat();
+      if (this.#socket.isPaused) this.#heard();
+      if (!this.#isSilent()) {
+        this.#socket.ping();
+        this.#beat();
         return;
       }
       // A process that was blocked has unread answers: they are read in the turn before this verdict.
       setImmediate(() => {
-        if (over) return;
-        if (clock.monotonic() - heardAt < SILENCE_MS) beat();
-        else end(`the cloud at ${options.server} has been silent for ${String(SILENCE_MS / 1000)} s`);
+        if (this.#over) return;
+        if (!this.#isSilent()) this.#beat();
+        else this.#end(`the cloud at ${this.#deps.options.server} has been silent for ${String(SILENCE_MS / 1000)} s`);
       });
     });
-  };
-  if (socket instanceof WebSocket) {
-    let greeting: Greeting = { ours: false, clusterUid: '', features: [] };
-    socket.on('upgrade', (response) => {
-      greeting = readGreeting(response);
-      response.socket.setNoDelay(true);
-    });
-    socket.on('open', () => {
-      if (over) return;
-      heard();
-      beat();
-      handlers.opened(greeting);
-    });
-    socket.on('message', (data, isBinary) => {
-      heard();
-      if (over) return;
-      const frame = Array.isArray(data) ? Buffer.concat(data) : Buffer.isBuffer(data) ? data : Buffer.from(data);
-      handlers.frame(isBinary ? frame : frame.toString('utf8'));
-    });
-    socket.on('pong', heard);
-    socket.on('ping', heard);
-    socket.on('unexpected-response', (_request, response) =>
-      end(`the cloud at ${options.server} answered HTTP ${String(response.statusCode)}`),
-    );
-    socket.on('error', (error) => end(explain(error, options)));
-    socket.on('close', (code, reason) => end(`the cloud closed the link (${String(code)} ${reason.toString()})`));
   }
-  return {
-    send: (text) => {
-      if (!over && socket?.readyState === WebSocket.OPEN) socket.send(text);
-    },
-    get buffered() {
-      return socket?.bufferedAmount ?? 0;
-    },
-    hold: (held) => {
-      if (over || socket?.readyState !== WebSocket.OPEN) return;
-      if (held) socket.pause();
-      else socket.resume();
-    },
-    hangup: () => {
-      over = true;
-      watch?.cancel();
-      socket?.terminate();
-    },
-  };
+
+  #end(reason: string): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#watch?.cancel();
+    this.#socket.terminate();
+    this.#deps.handlers.lost(reason);
+  }
 }
 
 /** Throws LINK_CLOSED with the missing file; the caller goes on without a cloud and tries again (defect H9). */
