@@ -80,7 +80,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   try {
     signal?.throwIfAborted();
     open.uploads = new UploadStore({ file: join(dataDir, 'cloud', 'uploads.db'), log: log.child({ module: 'cloudhub' }) });
-    const parts = await compose({ ...options, api, health, uploads: open.uploads });
+    const parts = await compose({ ...options, api, foreign: chosen.foreign, health, uploads: open.uploads });
     signal?.addEventListener('abort', abort, { once: true });
     await supervisor.start(parts.modules);
     open.started = true;
@@ -107,15 +107,16 @@ function checkConfig(config: Config<typeof settings>): void {
 
 interface Ports {
   api: KubeApi;
+  foreign: boolean;
   uploads: UploadStore;
   health: () => CloudHealth;
 }
 
 /** Everything that knows several rooms is here. */
 async function compose(options: CloudOptions & Ports): Promise<Parts> {
-  const { config, dataDir, api, clock, uploads, health } = options;
+  const { config, dataDir, api, foreign, clock, uploads, health } = options;
   const tls = await readTls(config, dataDir);
-  const nodes = new EdgeController({ api });
+  const nodes = new EdgeController({ api, renewLeases: foreign });
   const devices = new DeviceController({
     api,
     definitions: CRD_FOLDER,

@@ -7,6 +7,7 @@ import { group, nodeResource, operation, source } from '#wire/resources.ts';
 import { isKubeError, nodes, type KubeApi, type KubeObject } from '../store/kube-api.ts';
 import { Reflector } from '../store/kubeconfig/reflector.ts';
 import { NodeKeeper } from './node-keeper.ts';
+import { NodeLeases, RENEW_MS } from './node-leases.ts';
 import { isEdgeNode, readNodeWord } from './node-object.ts';
 
 /** What the controller needs of a connected node. */
@@ -26,6 +27,7 @@ interface Parts {
   startedMs: number;
   reflector: Reflector;
   keepers: Map<string, NodeKeeper>;
+  leases: NodeLeases;
 }
 
 const TICK_MS = 1000;
@@ -33,11 +35,15 @@ const TICK_MS = 1000;
 export class EdgeController implements Module {
   readonly name = 'edgecontroller';
   readonly #api: KubeApi;
+  readonly #renewLeases: boolean;
+  #renewedMs = -Infinity;
   #parts: Parts | undefined;
   #timer: Timer | undefined;
 
-  constructor({ api }: { api: KubeApi }) {
+  /** `renewLeases`: the API belongs to a cluster whose own controllers judge nodes by their Leases. */
+  constructor({ api, renewLeases = false }: { api: KubeApi; renewLeases?: boolean }) {
     this.#api = api;
+    this.#renewLeases = renewLeases;
   }
 
   async start(context: Context): Promise<void> {
@@ -50,7 +56,13 @@ export class EdgeController implements Module {
       onUpsert: (_previous, node) => this.#seen(node),
       onDelete: (node) => this.#gone(node),
     });
-    this.#parts = { context, startedMs: clock.monotonic(), reflector, keepers: new Map() };
+    this.#parts = {
+      context,
+      startedMs: clock.monotonic(),
+      reflector,
+      keepers: new Map(),
+      leases: new NodeLeases({ api: this.#api, clock, log, signal }),
+    };
     reflector.start();
     await reflector.synced(signal);
     this.#tick();
@@ -166,6 +178,17 @@ export class EdgeController implements Module {
     for (const [name, keeper] of this.#parts.keepers) {
       if (keeper.readiness === 'lost' && !this.#parts.reflector.objects.has(name)) this.#parts.keepers.delete(name);
       else keeper.tick();
+    }
+    this.#renew(this.#parts);
+  }
+
+  #renew({ context, keepers, reflector, leases }: Parts): void {
+    const nowMs = context.clock.monotonic();
+    if (!this.#renewLeases || nowMs - this.#renewedMs < RENEW_MS) return;
+    this.#renewedMs = nowMs;
+    for (const [name, { readiness }] of keepers) {
+      const node = reflector.objects.get(name);
+      if (readiness === 'ready' && node !== undefined) leases.renew(node);
     }
   }
 }
