@@ -1,12 +1,15 @@
 /** Owns the composition of edgecore: which module gets which port, and in which order they start. */
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Bus } from '#beehive/bus.ts';
+import type { Committer } from '#beehive/commit.ts';
 import type { Clock, Timer } from '#beehive/clock.ts';
 import type { Config } from '#beehive/config.ts';
 import { openControlSocket, type HealthReport } from '#beehive/control-socket.ts';
 import { HiveletError, messageOf } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
+import { createMemoryTrim } from '#beehive/memory-trim.ts';
 import type { Module } from '#beehive/module.ts';
 import { Supervisor } from '#beehive/supervisor.ts';
 import { responseTo, type BeehiveMessage } from '#wire/message.ts';
@@ -24,7 +27,7 @@ import { createPlugins } from '../mappers/index.ts';
 import { readLocalDevices } from './local-devices.ts';
 import { MetaManager } from './metamanager/metamanager.ts';
 import { openDatabase } from './store/database.ts';
-import { createCommitter, type Committer } from './store/group-commit.ts';
+import { createCommitter } from './store/group-commit.ts';
 import { createMetaTable, createSubTopicTable } from './store/meta-table.ts';
 import { createTwinTable } from './store/twin-table.ts';
 import { createUploadTable } from './store/upload-table.ts';
@@ -142,7 +145,9 @@ type ComposeOptions = EdgeOptions & { node: string; path: string; database: Retu
 /** Everything that knows several rooms is here. */
 function compose(options: ComposeOptions): Parts {
   const { config, dataDir, clock, log, node, database, path } = options;
-  const { sqlite, storeUuid } = database;
+  const { sqlite, storeUuid, versionBase } = database;
+  // Nobody outside can take this name for a client id.
+  const hostName = `mapper-host-${randomUUID()}`;
   const committer = createCommitter({ sqlite, path, clock, onFailure: (error) => log.error('store.failed', { code: error.code, error }) });
   const bus = new Bus<BeehiveMessage>(clock);
   const meta = createMetaTable(sqlite);
@@ -177,7 +182,7 @@ function compose(options: ComposeOptions): Parts {
     listeners:
       config.get('modules.eventBus.enable') && config.get('modules.eventBus.mqttMode') !== 2 ? [{ address: internalAddress(config) }] : [],
     allowInsecure: config.get('modules.eventBus.allowInsecure'),
-    ingest: (publish) => eventbus.ingest(publish),
+    ingest: (publish) => eventbus.ingest(publish, publish.clientId === hostName),
     limits: { queueMessages: config.get('modules.eventBus.mqttSessionQueueSize') },
     store: join(dataDir, 'edge', 'mqtt.db'),
   });
@@ -193,6 +198,7 @@ function compose(options: ComposeOptions): Parts {
     publisher: { publish: (publication) => eventbus.publish(publication), wanted: (topic) => eventbus.wanted(topic) },
     strictValues: config.get('modules.deviceTwin.strictValues'),
     acceptCloudUpdated: config.get('modules.deviceTwin.acceptCloudUpdated'),
+    versionBase,
   });
   const sides = [embeddedSide(broker.port('eventbus'), config), ...(external === undefined ? [] : [externalSide(external, config)])];
   const answer = (message: BeehiveMessage, fault?: string): void => {
@@ -203,7 +209,7 @@ function compose(options: ComposeOptions): Parts {
   const eventbus: EventBus = new EventBus({ node, bus, committer, topics: createSubTopicTable(sqlite), twin, uploads, sides, answer });
   const host = createMapperHost({
     definitions: twin.definitions(),
-    mqtt: broker.port('mapper-host', { asClient: true }),
+    mqtt: broker.port(hostName, { asClient: true }),
     plugins: createPlugins({
       modbus: { allowedSerialPorts: config.get('modules.mapperHost.allowedSerialPorts') },
       iio: { sysfsRoot: config.get('modules.mapperHost.sysfsRoot') },
@@ -232,6 +238,7 @@ function compose(options: ComposeOptions): Parts {
     config.get('modules.edgeHub.enable') && hub,
     lastSeenModule(twin),
     storeModule(committer),
+    createMemoryTrim({ collect: (globalThis as { gc?: () => void }).gc, work: () => committer.stats.jobs }),
   ];
   return { modules: modules.filter((module): module is Module => typeof module === 'object'), twin, broker };
 }

@@ -9,8 +9,7 @@ import { emptyOutcome, type Outcome, type TwinRoom } from './room.ts';
 export function mergeAttributes(
   room: TwinRoom,
   device: Device,
-  given: ReadonlyMap<string, MsgAttr | null>,
-  prune: boolean,
+  { given, prune }: { given: ReadonlyMap<string, MsgAttr | null>; prune: boolean },
 ): Map<string, MsgAttr | null> {
   const changed = new Map<string, MsgAttr | null>();
   const { id } = device.row;
@@ -48,7 +47,7 @@ export function handleAttributes(room: TwinRoom, id: string, content: Record<str
   const device = room.registry.member(id);
   if (device === undefined) return outcome;
   outcome.touched.add(id);
-  const changed = mergeAttributes(room, device, readAttributes(content['attributes']), false);
+  const changed = mergeAttributes(room, device, { given: readAttributes(content['attributes']), prune: false });
   if (changed.size > 0) outcome.publish.push(attributesUpdated(id, { eventId: eventIdOf(content), now: room.clock.now() }, changed));
   return outcome;
 }

@@ -36,7 +36,7 @@ export function handleCloudUpdated(room: TwinRoom, id: string, content: Record<s
   const afresh = ours ? freshness(device, extension) : undefined;
   if (ours) adopt(room, device, extension);
   outcome.touched.add(id);
-  const changes = mergeCloudTwins(room, device, read.body, { outcome, origin: { ours, afresh } });
+  const changes = mergeCloudTwins(room, device, { twins: read.body, outcome, origin: { ours, afresh } });
   publishChanges(room, device, { outcome, envelope, changes });
   return outcome;
 }
@@ -66,8 +66,7 @@ function adopt(room: TwinRoom, device: Device, extension: unknown): void {
 export function mergeCloudTwins(
   room: TwinRoom,
   device: Device,
-  twins: ReadonlyMap<string, MsgTwin | null>,
-  { outcome, origin }: { outcome: Outcome; origin: CloudOrigin },
+  { twins, outcome, origin }: { twins: ReadonlyMap<string, MsgTwin | null>; outcome: Outcome; origin: CloudOrigin },
 ): Map<string, Change> {
   const context = { now: room.clock.now(), ...origin };
   const tolerance = toleranceOf(device);
@@ -132,7 +131,7 @@ export function handleLocalCloudUpdated(room: TwinRoom, id: string, payload: Buf
     return refuse(400, "cloud_updated with a version is the cloud's: set modules.deviceTwin.acceptCloudUpdated to take it from MQTT");
   outcome.touched.add(id);
   const stored = new Map([...device.twins].filter(([name]) => read.body.has(name)));
-  const changes = mergeCloudTwins(room, device, read.body, { outcome, origin: { ours: false, afresh: undefined } });
+  const changes = mergeCloudTwins(room, device, { twins: read.body, outcome, origin: { ours: false, afresh: undefined } });
   for (const name of read.body.keys()) keepOrder(room, device, { name, before: stored.get(name) });
   // What the cloud wants has not changed, so this is a local override: the cloud is told.
   if (changes.size > 0) outcome.upstream.push({ kind: 'twin', device: id, names: [...changes.keys()], parts: new Map() });

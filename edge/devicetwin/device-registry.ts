@@ -12,6 +12,8 @@ export interface Device {
   readonly tolerances: Map<string, number>;
   /** Twins whose stamp is newer than on disk. */
   readonly stamps: Set<string>;
+  /** Twins whose values are newer than on disk: reports of our own mapper host, which are written together. */
+  readonly later: Set<string>;
   /** The device row's last_online is newer than on disk. */
   rowStamp: boolean;
   /** Monotonic ms of the last report or state; undefined = not since the start. */
@@ -64,6 +66,7 @@ export class DeviceRegistry {
       profile: undefined,
       tolerances: new Map(),
       stamps: new Set(),
+      later: new Set(),
       rowStamp: false,
       seenAt: undefined,
     };
@@ -101,14 +104,22 @@ export class DeviceRegistry {
     return {
       row,
       attributes: new Map(this.#table.attributes(row.id).map((attribute) => [attribute.name, attribute])),
-      twins: new Map(this.#table.twins(row.id).map((twin) => [twin.name, twin])),
+      twins: new Map(this.#table.twins(row.id).map((twin) => [twin.name, notBehind(twin, before?.twins.get(twin.name))])),
       profile: before?.profile,
       tolerances: before?.tolerances ?? new Map<string, number>(),
       stamps: new Set(),
+      later: new Set(),
       rowStamp: false,
       seenAt: before?.seenAt,
     };
   }
+}
+
+/** A version that was told to the cloud is not used again, although its value went with the rollback. */
+function notBehind(stored: Twin, before: Twin | undefined): Twin {
+  const edge = before?.actualVersion?.edge ?? 0;
+  if (stored.actualVersion === undefined || edge <= stored.actualVersion.edge) return stored;
+  return { ...stored, actualVersion: { ...stored.actualVersion, edge } };
 }
 
 export function setProfile(device: Device, profile: DeviceProfile | undefined): void {

@@ -38,25 +38,30 @@ export function enqueueJob(room: TwinRoom, committer: Committer, job: TwinJob): 
   });
 }
 
-/** Stamps of equal reports, which are in memory only, reach the disk. */
-export function storeStamps(room: TwinRoom, committer: Committer): void {
-  const stale = room.registry
-    .all()
-    .flatMap((device) => (device.stamps.size > 0 || device.rowStamp ? [{ device, names: [...device.stamps] }] : []));
-  if (stale.length === 0) return;
+/**
+ * What is in memory only reaches the disk: reports of our own mapper host, and with `stamps` the times of equal reports.
+ * `stored` is called after the commit, also when there was nothing to write.
+ */
+export function storeKept(room: TwinRoom, committer: Committer, { stamps, stored }: { stamps: boolean; stored(): void }): void {
+  const stale = room.registry.all().flatMap((device) => {
+    const names = [...device.later, ...(stamps ? device.stamps : [])];
+    return names.length > 0 || (stamps && device.rowStamp) ? [{ device, names }] : [];
+  });
+  if (stale.length === 0) return stored();
   committer.enqueue({
     run: () => {
       for (const { device, names } of stale) {
         for (const twin of names.map((name) => device.twins.get(name))) if (twin !== undefined) storeTwin(room, device, twin);
-        if (device.rowStamp && room.registry.any(device.row.id) === device) room.table.putDevice(device.row);
+        if (stamps && device.rowStamp && room.registry.any(device.row.id) === device) room.table.putDevice(device.row);
       }
     },
     done: () => {
-      for (const { device } of stale) device.rowStamp = false;
+      if (stamps) for (const { device } of stale) device.rowStamp = false;
+      stored();
     },
-    // The values are still in memory: the next minute tries again.
+    // The values are still in memory: the next round tries again.
     failed: () => {
-      for (const { device, names } of stale) for (const name of names) device.stamps.add(name);
+      for (const { device, names } of stale) for (const name of names) device.later.add(name);
     },
   });
 }

@@ -109,10 +109,10 @@ function addOrMerge(room: TwinRoom, entry: Entry, { outcome, ours }: { outcome: 
   const changed = ours && entry.extension?.profile !== undefined && storeProfile(room, device, entry.extension.profile);
   // One that was set aside comes back as it was: whoever runs it was told that it had gone.
   if (device.profile !== undefined && (changed || isNew)) outcome.definitions.push({ kind: 'set', profile: device.profile });
-  const changes = mergeCloudTwins(room, device, entry.twins, { outcome, origin });
+  const changes = mergeCloudTwins(room, device, { twins: entry.twins, outcome, origin });
   if (ours) for (const name of dropMissing(room, device, entry.twins)) changes.delete(name);
   publishChanges(room, device, { outcome, envelope: { eventId: '', now }, changes });
-  const attributes = mergeAttributes(room, device, entry.attributes, true);
+  const attributes = mergeAttributes(room, device, { given: entry.attributes, prune: true });
   if (attributes.size > 0) outcome.publish.push(attributesUpdated(entry.id, { eventId: '', now }, attributes));
   if (isNew || origin.afresh !== undefined) outcome.upstream.push({ kind: 'all', device: entry.id });
   if (isNew && device.row.state !== null) outcome.publish.push(retainedState(device, now));

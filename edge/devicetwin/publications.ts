@@ -96,8 +96,8 @@ export interface StateView {
   reason?: string;
 }
 
-export function stateResult(topic: string, { eventId, now }: Envelope, device: StateView, retain = false): Publication {
-  return { topic, payload: JSON.stringify({ event_id: eventId, timestamp: now, device }), ...(retain ? { retain: true as const } : {}) };
+export function stateResult(topic: string, { eventId, now }: Envelope, device: StateView): Publication {
+  return { topic, payload: JSON.stringify({ event_id: eventId, timestamp: now, device }) };
 }
 
 export function attributesUpdated(id: string, { eventId, now }: Envelope, attributes: ReadonlyMap<string, MsgAttr | null>): Publication {

@@ -28,7 +28,7 @@ export function handleTwinUpdate(room: TwinRoom, id: string, payload: Buffer): O
   const merges: Applied = new Map();
   const tolerance = toleranceOf(device);
   for (const [name, message] of read.body) {
-    const merge = mergeLocal(name, device.twins.get(name), message, { now, tolerance: tolerance(name) });
+    const merge = mergeLocal(name, device.twins.get(name), message, { now, tolerance: tolerance(name), versionBase: room.versionBase });
     if (merge.kind === 'invalid' || merge.kind === 'refused') return refuse(400, merge.reason);
     merges.set(name, merge);
   }
@@ -89,7 +89,8 @@ function apply(
   }
   outcome.publish.push(twinResult(id, envelope, results));
   publishChanges(room, device, { outcome, envelope, changes });
-  if (parts.size > 0) outcome.upstream.push({ kind: 'twin', device: id, names: [...parts.keys()], parts });
+  const settles = [...changes.values()].some(({ before, after }) => after.settled && before?.settled !== true);
+  if (parts.size > 0) outcome.upstream.push({ kind: 'twin', device: id, names: [...parts.keys()], parts, settles });
 }
 
 /** An equal report renews the stamp in memory; the disk hears of it with the next write or within a minute. */

@@ -23,12 +23,23 @@ export interface TwinRoom {
   wanted(topic: string): boolean;
   /** `twin/cloud_updated` of MQTT clients that carries versions is taken. */
   readonly acceptCloudUpdated: boolean;
+  /** Reported versions start above it: see `EdgeDatabase.versionBase`. */
+  readonly versionBase: number;
+  /** The handler runs outside a transaction, for a reporter that waits for no answer: rows are written with the next round. */
+  readonly later: boolean;
 }
 
 /** Something that the cloud has to hear. */
 export type Upstream =
   /** `parts` is KubeEdge's form: just what was written. Between our two sides the newest state of `names` is sent instead. */
-  | { kind: 'twin'; device: string; names: readonly string[]; parts: ReadonlyMap<string, MsgTwin | null> }
+  | {
+      kind: 'twin';
+      device: string;
+      names: readonly string[];
+      parts: ReadonlyMap<string, MsgTwin | null>;
+      /** A desired value has just been reached: it does not queue behind ordinary reports. */
+      settles?: boolean;
+    }
   /** A refused cloud update: the edge tells what it has. KubeEdge peers only. */
   | { kind: 'own'; device: string; parts: ReadonlyMap<string, MsgTwin | null> }
   | { kind: 'state'; device: string; content: string }
@@ -61,10 +72,15 @@ export function mergeOutcomes(left: Outcome, right: Outcome): Outcome {
   };
 }
 
-/** Stores one twin in memory and in its row. */
+/** Stores one twin in memory and in its row, or remembers that the row is due. */
 export function storeTwin(room: TwinRoom, device: Device, twin: Twin): void {
   device.twins.set(twin.name, twin);
   device.stamps.delete(twin.name);
+  if (room.later) {
+    device.later.add(twin.name);
+    return;
+  }
+  device.later.delete(twin.name);
   room.table.putTwin(device.row.id, twin);
 }
 

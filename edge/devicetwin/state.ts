@@ -57,7 +57,7 @@ export function handleStateUpdate(room: TwinRoom, id: string, payload: Buffer): 
 
 /** State is retained on a topic that edgecore does not subscribe to. */
 export function retainedState(device: Device, now: number): Publication {
-  return stateResult(deviceTopic.stateGetResult(device.row.id), { eventId: '', now }, stateView(device), true);
+  return { ...stateResult(deviceTopic.stateGetResult(device.row.id), { eventId: '', now }, stateView(device)), retain: true };
 }
 
 /** An empty retained message takes the kept one away. */

@@ -11,6 +11,8 @@ export interface MergeContext {
   readonly now: number;
   /** Half step of the property: numbers this close are the same value. */
   readonly tolerance: number;
+  /** Reported versions start above it. */
+  readonly versionBase?: number;
 }
 
 /** What a message did to one twin. */
@@ -62,7 +64,9 @@ export function mergeLocal(name: string, current: Twin | undefined, message: Msg
     // An equal report renews the stamp only (D11: equal values write nothing).
     actual: actual ?? base.actual,
     expectedVersion: changed.includes('expected') ? bump(current?.expectedVersion) : (base.expectedVersion ?? current?.expectedVersion),
-    actualVersion: changed.includes('actual') ? bump(current?.actualVersion) : (base.actualVersion ?? current?.actualVersion),
+    actualVersion: changed.includes('actual')
+      ? bump(current?.actualVersion, context.versionBase)
+      : (base.actualVersion ?? current?.actualVersion),
   };
   const answered = [...(expected === undefined ? [] : ['expected' as const]), ...(actual === undefined ? [] : ['actual' as const])];
   return { kind: 'written', twin: { ...twin, settled: settles(base, twin, context.tolerance) }, changed, answered };
@@ -152,8 +156,8 @@ function stamped(value: string | undefined, timestamp: number): TwinSide | undef
   return value === undefined ? undefined : { value, timestamp };
 }
 
-function bump(version: TwinVersion | undefined): TwinVersion {
-  return { cloud: version?.cloud ?? 0, edge: (version?.edge ?? 0) + 1 };
+function bump(version: TwinVersion | undefined, base = 0): TwinVersion {
+  return { cloud: version?.cloud ?? 0, edge: Math.max(version?.edge ?? 0, base) + 1 };
 }
 
 function tombstone(twin: Twin, expectedVersion: TwinVersion | undefined, actualVersion: TwinVersion | undefined): Twin {

@@ -10,6 +10,10 @@ import { stateView } from './state.ts';
 import { isOverride, isTombstone } from './twin.ts';
 import type { Upstream } from './room.ts';
 
+/** Our cloud acknowledges ordinary reports at its own pace; a reached desired value must not wait for that. */
+const lanes = ['twin', 'settled'] as const;
+type Lane = (typeof lanes)[number];
+
 export type Peer = 'offline' | 'kubeedge' | 'hivelet';
 
 /** A message about one device stays far below the largest frame that a peer takes. */
@@ -41,7 +45,7 @@ export class UpstreamOutbox {
   readonly #deps: OutboxDeps;
   /** Names per device that changed since they were last sent. */
   readonly #dirty = new Map<string, Set<string>>();
-  /** Names per device that are on their way. */
+  /** Names that are on their way, by the key they are sent under. */
   readonly #sent = new Map<string, Set<string>>();
   readonly #seen = new Map<string, number>();
 
@@ -91,7 +95,7 @@ export class UpstreamOutbox {
 
   forget(device: string): void {
     this.#dirty.delete(device);
-    this.#sent.delete(device);
+    for (const lane of lanes) this.#sent.delete(`${lane}/${device}`);
     this.#seen.delete(device);
   }
 
@@ -124,28 +128,29 @@ export class UpstreamOutbox {
     for (const name of names) dirty.add(name);
     if (dirty.size === 0) return;
     this.#dirty.set(event.device, dirty);
-    this.#offerTwins(event.device);
+    this.#offerTwins(event.device, event.kind === 'twin' && event.settles === true ? 'settled' : 'twin');
   }
 
-  #offerTwins(id: string): void {
+  #offerTwins(id: string, lane: Lane): void {
+    const key = `${lane}/${id}`;
     this.#deps.cloud.offer({
-      key: `twin/${id}`,
-      make: () => this.#makeTwins(id),
+      key,
+      make: () => this.#makeTwins(id, key),
       onAck: () => {
-        this.#sent.delete(id);
+        this.#sent.delete(key);
         // What did not fit into the last message.
-        if (this.#dirty.has(id)) this.#offerTwins(id);
+        if (this.#dirty.has(id)) this.#offerTwins(id, 'twin');
       },
       onError: (answer) => this.#refused(id, String(answer.content)),
     });
   }
 
   /** Built when its turn comes: the newest state of everything that changed, and of what was sent but not acknowledged. */
-  #makeTwins(id: string): BeehiveMessage | undefined {
+  #makeTwins(id: string, key: string): BeehiveMessage | undefined {
     const device = this.#deps.registry.member(id);
-    const names = [...new Set([...(this.#sent.get(id) ?? []), ...(this.#dirty.get(id) ?? [])])];
+    const names = [...new Set([...(this.#sent.get(key) ?? []), ...(this.#dirty.get(id) ?? [])])];
     this.#dirty.delete(id);
-    this.#sent.delete(id);
+    this.#sent.delete(key);
     if (device === undefined) return undefined;
     const parts = new Map<string, MsgTwin | null>();
     for (let size = 0, next = 0; next < names.length; next++) {
@@ -160,7 +165,7 @@ export class UpstreamOutbox {
       parts.set(name, ownForm(device, name));
     }
     if (parts.size === 0) return undefined;
-    this.#sent.set(id, new Set(parts.keys()));
+    this.#sent.set(key, new Set(parts.keys()));
     const extension = { uid: device.row.uid, cluster_uid: device.row.cluster_uid };
     return this.#message(deviceResource.edgeUpdated(id), { ...this.#twinMessage(parts), hivelet: extension } satisfies TwinMessage);
   }
@@ -189,7 +194,7 @@ export class UpstreamOutbox {
   #refused(id: string, reason: string): 'retry' | 'drop' {
     if (!reason.includes('not bound')) return 'retry';
     this.#deps.dropped(id, reason);
-    this.#sent.delete(id);
+    for (const lane of lanes) this.#sent.delete(`${lane}/${id}`);
     return 'drop';
   }
 

@@ -42,15 +42,19 @@ export interface EventBusOptions {
   committer: Committer;
   topics: SubTopicTable;
   /** Answers after the commit with what to send once the request was forwarded. */
-  twin: { request(kind: TwinKind, id: string, payload: Buffer): Promise<() => void> };
+  twin: {
+    request(kind: TwinKind, id: string, payload: Buffer): Promise<() => void>;
+    /** A report that waits for no answer. */
+    report(id: string, payload: Buffer): () => void;
+  };
   uploads: { append(topic: string, payload: Buffer): Promise<void> };
   sides: readonly MqttSide[];
+  /** To the cloud that sent it, once it was done or (`fault`) refused; a KubeEdge cloud expects none. */
+  answer(message: BeehiveMessage, fault?: string): void;
 }
 
 export class EventBus implements Module {
   readonly name = MODULE;
-  /** To the cloud that sent it, once it was done or (`fault`) refused; a KubeEdge cloud expects none. */
-  answer(message: BeehiveMessage, fault?: string): void;
   readonly #options: EventBusOptions;
   readonly #ruleTopics = new Set<string>();
   #context: Context | undefined;
@@ -94,14 +98,16 @@ export class EventBus implements Module {
 
   /**
    * Every publish of a client. Nothing to wait for: undefined. Else a promise that resolves after the commit, with what
-   * is to be sent after the publish was forwarded (commit, PUBACK, forward, results).
+   * is to be sent after the publish was forwarded (commit, PUBACK, forward, results). `own`: it comes from our mapper host.
    */
-  ingest(message: Incoming): Promise<void | (() => void)> | undefined {
+  ingest(message: Incoming, own = false): Promise<void | (() => void)> | undefined {
     // Not running: a request that nobody would answer is not acknowledged either.
     const parsed = parseTopic(message.topic);
     if (this.#context === undefined) return isOurs(parsed) ? Promise.reject(new Error('eventbus is not running')) : undefined;
     switch (parsed.kind) {
       case 'twin.update':
+        if (own) return Promise.resolve(this.#options.twin.report(parsed.device, message.payload));
+        return this.#options.twin.request(parsed.kind, parsed.device, message.payload);
       case 'twin.get':
       case 'twin.cloud_updated':
       case 'state.update':
@@ -143,6 +149,7 @@ export class EventBus implements Module {
       } catch {
         return;
       }
+      if (message.route.operation === 'connect') continue;
       try {
         const fault = await this.#handle(message);
         if (fault !== undefined) context.log.warn('eventbus.message.dropped', { ...about(message), reason: fault });
@@ -152,7 +159,6 @@ export class EventBus implements Module {
         this.#options.answer(message, messageOf(error));
       }
     }
-      if (message.route.operation === 'connect') continue;
   }
 
   /** Group user, from the cloud's rule engine (mqtt-topics.md section 8). Answers why it was not done. */
@@ -197,23 +203,23 @@ export class EventBus implements Module {
   async #unsubscribe(filter: string): Promise<string | undefined> {
     if (!this.#ruleTopics.has(filter)) return undefined;
     await committed(this.#options.committer, () => this.#options.topics.delete(filter));
+    this.#ruleTopics.delete(filter);
+    // What everybody hears of stays subscribed though a rule no longer wants it.
+    if (!always.has(filter)) for (const side of this.#options.sides) side.unsubscribe(filter);
+    return undefined;
   }
+}
+
+function about({ route }: BeehiveMessage): Record<string, string> {
+  return { operation: route.operation, resource: route.resource.slice(0, 200) };
 }
 
 function isOurs({ kind }: EdgeTopic): boolean {
   return kind !== 'other' && kind !== 'ignored';
 }
-    this.#ruleTopics.delete(filter);
-    // What everybody hears of stays subscribed though a rule no longer wants it.
-    if (!always.has(filter)) for (const side of this.#options.sides) side.unsubscribe(filter);
-    return undefined;
 
 function isName(topic: string): boolean {
   return topic !== '' && topic.length <= 1024 && !/[+#\0]/.test(topic);
-function about({ route }: BeehiveMessage): Record<string, string> {
-  return { operation: route.operation, resource: route.resource.slice(0, 200) };
-}
-
 }
 
 function isFilter(filter: string): boolean {

@@ -12,6 +12,11 @@ export interface EdgeDatabase {
   readonly sqlite: Sqlite;
   /** Made with the file: reported values are ordered by (this, actual_version.edge). */
   readonly storeUuid: string;
+  /**
+   * Reported versions of this run start above it. It grows with each run that follows an unclean end: versions that were told to
+   * the cloud but not yet stored are never used again for other values.
+   */
+  readonly versionBase: number;
   close(): void;
 }
 
@@ -51,12 +56,35 @@ export function openDatabase(path: string, log: Logger): EdgeDatabase {
   const sqlite = openOrReplace(path, log);
   try {
     const storeUuid = readUuid(sqlite) ?? makeUuid(sqlite);
+    const versionBase = VERSIONS_PER_RUN * openRun(sqlite, log);
     writePid(path, log);
-    return { sqlite, storeUuid, close: () => closeDatabase(sqlite, path) };
+    return { sqlite, storeUuid, versionBase, close: () => closeDatabase(sqlite, path) };
   } catch (error) {
     sqlite.close();
     throw storeError(error, path);
   }
+}
+
+/** Room for a change a millisecond over weeks; 2^53 leaves two million unclean ends. */
+const VERSIONS_PER_RUN = 2 ** 32;
+
+/** The number of this run; the mark of a clean end is taken away until the next one. */
+function openRun(sqlite: Sqlite, log: Logger): number {
+  const value = (key: string): string | undefined =>
+    sqlite.prepare<[string], { value: string }>('SELECT value FROM hivelet WHERE key = ?').get(key)?.value;
+  const before = value('run');
+  const run = before === undefined ? 0 : Number(before) + (value('clean') === '1' ? 0 : 1);
+  try {
+    const put = sqlite.prepare('INSERT INTO hivelet (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value');
+    sqlite.transaction(() => {
+      put.run('run', String(run));
+      put.run('clean', '0');
+    })();
+  } catch (error) {
+    // A full disk is no reason not to start: what is told meanwhile may be told again with the same versions.
+    log.warn('store.run.unwritten', { error });
+  }
+  return run;
 }
 
 function openOrReplace(path: string, log: Logger): Sqlite {
@@ -129,6 +157,11 @@ function writePid(path: string, log: Logger): void {
 
 function closeDatabase(sqlite: Sqlite, path: string): void {
   if (!sqlite.open) return;
+  try {
+    sqlite.prepare(`UPDATE hivelet SET value = '1' WHERE key = 'clean'`).run();
+  } catch {
+    // Without the mark the next run starts at higher versions: safe.
+  }
   sqlite.close();
   rmSync(`${path}.pid`, { force: true });
 }

@@ -29,10 +29,11 @@ test('a thermostat from devices.d is read, written over MQTT, and a broken file 
     );
     await ask(mqtt, '$hw/events/device/thermostat/twin/update', { twin: { setpoint: { expected: { value: '22.5' } } } });
     const report = await mqtt.message(
-      'the read-back',
-      ({ topic, payload }) => topic.endsWith('/twin/update/result') && payload.includes('"value":"22.5"') && payload.includes('"actual"'),
+      'the document of the read-back',
+      ({ topic, payload }) =>
+        topic.endsWith('/twin/update/document') && /"current":\{"expected":\{"value":"22.5".*"actual":\{"value":"22.5"/.test(payload),
     );
-    assert.is(report.topic, '$hw/events/device/thermostat/twin/update/result');
+    assert.is(report.topic, '$hw/events/device/thermostat/twin/update/document');
     assert.is(thermostat.state().setpoint, 22.5);
   } finally {
     await mqtt.close();

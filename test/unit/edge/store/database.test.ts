@@ -1,5 +1,16 @@
 /** The one database of the edge: schema, durability after each open, the lock, and what happens to a file that cannot be used. */
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import path from 'node:path';
 import Database from 'better-sqlite3';
 import { test } from 'uvu';
@@ -201,14 +212,24 @@ test('a file of a later version is refused and left as it is', () => {
   raw.close();
 });
 
-test('opening an up to date file writes nothing', () => {
+test('the version base stays after a clean end and grows after each unclean one', () => {
   const file = newPath();
-  open(file).close();
-  const before = readFileSync(file);
-  const database = open(file);
-  assert.is(existsSync(`${file}-wal`) ? statSync(`${file}-wal`).size : 0, 0);
-  database.close();
-  assert.equal(readFileSync(file), before);
+  const first = open(file);
+  assert.is(first.versionBase, 0);
+  first.close();
+  const second = open(file);
+  assert.is(second.versionBase, 0);
+  // As after a power cut: the file is as it was while it was open.
+  const copy = newPath();
+  mkdirSync(path.dirname(copy), { recursive: true });
+  for (const suffix of ['', '-wal']) if (existsSync(file + suffix)) copyFileSync(file + suffix, copy + suffix);
+  second.close();
+  const third = open(copy);
+  assert.is(third.versionBase, 2 ** 32);
+  third.close();
+  const fourth = open(copy);
+  assert.is(fourth.versionBase, 2 ** 32);
+  fourth.close();
 });
 
 test('a place where no file can be is named', () => {
