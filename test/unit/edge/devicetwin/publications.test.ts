@@ -126,8 +126,12 @@ test('an error has code and reason beside the echoed event id', () => {
   assert.equal(body(errorResult('t', envelope, { code: 404, reason: 'r' })), { event_id: 'e', timestamp: 5, code: 404, reason: 'r' });
 });
 
-test('a state is retained only where that is asked for', () => {
-  assert.equal(stateResult('t', envelope, { name: 'd', state: 'online' }, true).retain, true);
+test('the answer to a state is not retained', () => {
+  assert.equal(body(stateResult('t', envelope, { name: 'd', state: 'online' })), {
+    event_id: 'e',
+    timestamp: 5,
+    device: { name: 'd', state: 'online' },
+  });
   assert.not('retain' in stateResult('t', envelope, { name: 'd', state: 'online' }));
 });
 
