@@ -95,7 +95,8 @@ async function run(args: Arguments, log: Logger, start: (signal: AbortSignal) =>
     const running = await start(abort.signal);
     const notify = sdNotify({ env: process.env, clock: systemClock, log, pid: process.pid });
     notify.ready(running.status);
-    notify.watch(() => running.health().ok);
+    // That this runs is the proof: an API that is away is no reason to kill the process, and failed modules are restarted inside it.
+    notify.watch(() => true);
     process.on('SIGUSR2', () => log.info(`${args.program}.modules`, { ...running.health() }));
     const signal = await stopped;
     log.info(args.program === 'cloud' ? 'cloudcore.stopping' : 'api.stopping', { signal });
