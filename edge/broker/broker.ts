@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { Aedes, type Client, type ConnectPacket, type PublishPacket, type Subscription } from 'aedes';
 import mqttPacket from 'mqtt-packet';
 import type { Clock, Timer } from '#beehive/clock.ts';
-import { messageOf } from '#beehive/errors.ts';
+import { HiveletError, messageOf } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
 import type { AedesBroker, AedesClient, ForwardPacket } from './aedes-inside.ts';
 import { openBrokerDatabase } from './broker-database.ts';
@@ -117,6 +117,7 @@ class EmbeddedBroker implements Broker {
   }
 
   async start(): Promise<void> {
+    if (this.#closing !== undefined) throw new HiveletError('STOPPED', 'a broker that was closed cannot be started again: create another');
     try {
       await this.#aedes.listen();
       for (const options of this.#options.listeners) {
@@ -249,6 +250,7 @@ class EmbeddedBroker implements Broker {
       forward: (publish) => this.#router.forward(publish),
       allowed: ({ topic }) => !topic.startsWith(RESERVED),
       answer: (frame) => egress.answer(frame),
+      flush: egress.flush,
       unreleased: unreleasedIds(client, this.#persistence.sessions),
       acknowledged: (messageId) => {
         if (!client.clean) this.#persistence.sessions.acknowledge(client.id, messageId);

@@ -160,16 +160,17 @@ export class Egress {
   #push(frame: Buffer): void {
     this.#frames.push(frame);
     this.#bytes += frame.length;
-    this.#deps.endOfTurn.add(this.#flush);
+    this.#deps.endOfTurn.add(this.flush);
   }
 
-  readonly #flush = (): void => {
+  /** Writes what gathered in this turn. */
+  readonly flush = (): void => {
     const { conn } = this.#client;
     const frames = this.#frames;
     const bytes = this.#bytes;
     this.#frames = [];
     this.#bytes = 0;
-    if (conn.destroyed || !conn.writable) return;
+    if (frames.length === 0 || conn.destroyed || !conn.writable) return;
     if (bytes <= JOIN_BYTES) {
       conn.write(frames.length === 1 ? (frames[0] ?? '') : Buffer.concat(frames, bytes));
       return;

@@ -9,6 +9,9 @@ import { topicFault } from './topic.ts';
 
 const PUBACK = 0x40;
 const PUBREC = 0x50;
+const PINGRESP = Buffer.from([0xd0, 0]);
+/** Packets of one client handled before others get their turn. */
+const PER_TURN = 500;
 /** QoS 2 messages of one client that wait for PUBREL. */
 const UNRELEASED_LIMIT = 1_000;
 
@@ -29,6 +32,8 @@ export interface IngressDeps {
   allowed(publish: IncomingPublish): boolean;
   /** Sends a PUBACK or PUBREC, in order with what is forwarded to this client. */
   answer: (frame: Buffer) => void;
+  /** Writes what was to be sent at the end of the turn. */
+  flush: () => void;
   unreleased: UnreleasedIds;
   /** PUBACK or PUBCOMP: the message with this identifier has arrived. */
   acknowledged: (messageId: number) => void;
@@ -40,7 +45,9 @@ export class Ingress {
   readonly #deps: IngressDeps;
   readonly #enqueue: (packet: ClientPacket) => void;
   readonly #queue: PublishQueue;
+  /** Parsed and not handled, from `#next` on: shifting a long array would move all of it. */
   #waiting: ClientPacket[] = [];
+  #next = 0;
   /** Packets that aedes works on. */
   #handling = 0;
   /** CONNECT, SUBSCRIBE and the like: nothing after them starts before they are done. */
@@ -109,7 +116,8 @@ export class Ingress {
     if (this.#drained) return;
     this.#drained = true;
     for (let chunk = this.#read(); chunk !== null && !this.#faulty; chunk = this.#read()) this.#parse(chunk);
-    const left = this.#waiting.splice(0);
+    const left = this.#waiting.slice(this.#next);
+    this.#forgetHandled();
     if (this.#connected) for (const packet of left) if (packet.cmd === 'publish') this.#publish(packet);
   }
 
@@ -125,25 +133,40 @@ export class Ingress {
   #pump(): void {
     if (this.#pumping) return;
     this.#pumping = true;
-    while (!this.#client.closed && this.#step());
+    let left = PER_TURN;
+    while (!this.#client.closed && left > 0 && this.#step()) left--;
+    // Others first: 64 KiB may hold 30,000 packets.
+    if (left === 0) setImmediate(() => this.#resume());
+    else this.#pumping = false;
+  }
+
+  #resume(): void {
     this.#pumping = false;
+    this.#pump();
   }
 
   /** One packet or one chunk; false when there is nothing to do now. */
   #step(): boolean {
-    const next = this.#waiting[0];
+    const next = this.#waiting[this.#next];
     if (next !== undefined) {
       if (!this.#ready(next)) return false;
-      this.#waiting.shift();
+      this.#next++;
       this.#dispatch(next);
       return true;
     }
+    this.#forgetHandled();
     if (this.held || this.#client._paused === true || this.#client.conn.writableLength > this.#deps.limits.softBacklogBytes) return false;
     const chunk = this.#read();
     if (chunk === null) return false;
     this.heardMs = this.#deps.clock.monotonic();
     this.#parse(chunk);
     return true;
+  }
+
+  #forgetHandled(): void {
+    if (this.#waiting.length === 0) return;
+    this.#waiting = [];
+    this.#next = 0;
   }
 
   #read(): Buffer | null {
@@ -205,6 +228,8 @@ export class Ingress {
   #dispatch(packet: ClientPacket): void {
     if (this.#client.connected) this.#connected = true;
     if (packet.cmd === 'publish' && this.#connected) return this.#publish(packet);
+    if (packet.cmd === 'pingreq' && this.#connected) return this.#deps.answer(PINGRESP);
+    if (packet.cmd === 'disconnect') this.#deps.flush();
     if (packet.cmd === 'pubrel') this.#deps.unreleased.delete(packet.messageId ?? 0);
     this.#barrier = packet.cmd === 'connect' || packet.cmd === 'subscribe' || packet.cmd === 'unsubscribe';
     this.#handling++;

@@ -133,16 +133,16 @@ test('a client that does not read the answers to its pings is not read from eith
     const more = (): void => {
       written += pings.length;
       // Once nobody reads, the write never completes.
-      const timer = setTimeout(resolve, 1_000);
+      const timer = setTimeout(resolve, 3_000);
       client.socket.write(pings, () => {
         clearTimeout(timer);
-        if (written < 200e6) more();
+        if (written < 30e6) more();
         else resolve();
       });
     };
     more();
   });
-  assert.ok(written < 100e6, `${written} bytes of pings were taken`);
+  assert.ok(written < 30e6, `${written} bytes of pings were taken`);
   assert.ok(process.memoryUsage.rss() - before < 60e6);
   const other = await world.client();
   await other.publish('x', 'x', { qos: 1 });
