@@ -5,6 +5,7 @@ import { diskBaseline, diskCost, throughput } from './loads.ts';
 import { idleMemory, memoryAfterUpdates, startUp } from './memory.ts';
 import { patchToRegister } from './patch.ts';
 import { print } from './programs.ts';
+import { wear } from './wear.ts';
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string', default: '' } } });
 const runs = values.quick ? 1 : 5;
@@ -17,6 +18,7 @@ const measurements: Record<string, () => Promise<void>> = {
   start: () => startUp(values.quick ? 3 : 11),
   idle: () => idleMemory(values.quick ? 10 : 60),
   memory: () => memoryAfterUpdates(values.quick ? 20_000 : 100_000),
+  wear: () => wear(30, values.quick ? 60 : 600),
   patch: () => patchToRegister(values.quick ? 20 : 200),
 };
 
