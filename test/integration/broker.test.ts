@@ -205,4 +205,23 @@ test('$SYS is reserved: a publish to it is acknowledged and goes nowhere', async
   assert.not.ok(client.texts().includes('mine'));
 });
 
+test('a QoS 1 round trip through the broker takes a millisecond, not the 44 of delayed acknowledgements', async () => {
+  await world.start();
+  const [sender, receiver] = [await world.client(), await world.client()];
+  await receiver.subscribe('trip', 1);
+  const times: number[] = [];
+  for (let i = 0; i < 1_000; i++) {
+    const started = performance.now();
+    const arrived = new Promise((resolve) => receiver.client.once('message', resolve));
+    const acknowledged = sender.publish('trip', String(i), { qos: 1 });
+    await arrived;
+    times.push(performance.now() - started);
+    await acknowledged;
+  }
+  times.sort((a, b) => a - b);
+  const p50 = times[500] ?? Infinity;
+  process.stdout.write(`QoS 1 round trip p50 ${p50.toFixed(3)} ms, p99 ${(times[990] ?? Infinity).toFixed(3)} ms\n`);
+  assert.ok(p50 < 10, `p50 ${p50} ms`);
+});
+
 test.run();
