@@ -17,7 +17,11 @@ export interface CloudOrigin {
 }
 
 /** `cloud_updated` from the link, inside a transaction. */
-export function handleCloudUpdated(room: TwinRoom, id: string, content: Record<string, unknown>, ours: boolean): Outcome {
+export function handleCloudUpdated(
+  room: TwinRoom,
+  id: string,
+  { content, ours }: { content: Record<string, unknown>; ours: boolean },
+): Outcome {
   const outcome = emptyOutcome();
   const now = room.clock.now();
   // Our cloud speaks for a whole device: one property that cannot be used must not keep the others from theirs.
@@ -75,7 +79,7 @@ export function mergeCloudTwins(
   const overrides: string[] = [];
   for (const [name, message] of twins) {
     const before = device.twins.get(name);
-    const merge = mergeCloud(name, before, message, { ...context, tolerance: tolerance(name) } satisfies CloudContext);
+    const merge = mergeCloud(name, { current: before, message }, { ...context, tolerance: tolerance(name) } satisfies CloudContext);
     if (merge.kind === 'refused' && before !== undefined) own.set(name, versioned(before, ['expected'], false));
     if (merge.kind === 'refused' || merge.kind === 'invalid') {
       room.log.warn('twin.desired.refused', { device: device.row.id, twin: name, reason: merge.reason });

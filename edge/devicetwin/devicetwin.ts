@@ -241,7 +241,7 @@ export class DeviceTwin implements Module {
     if (resource === membershipDetail) return () => handleMembershipDetail(room, body, { ours, cloudNow: message.header.timestamp });
     if (resource === membership) return () => handleMembership(room, body, ours);
     const device = parseDeviceResource(resource);
-    if (device?.kind === 'cloud_updated') return () => handleCloudUpdated(room, device.id, body, ours);
+    if (device?.kind === 'cloud_updated') return () => handleCloudUpdated(room, device.id, { content: body, ours });
     if (device?.kind === 'attributes' && verb.includes('updated')) return () => handleAttributes(room, device.id, body);
     return undefined;
   }

@@ -42,7 +42,7 @@ export function enqueueJob(room: TwinRoom, committer: Committer, job: TwinJob): 
  * What is in memory only reaches the disk: reports of our own mapper host, and with `stamps` the times of equal reports.
  * `stored` is called after the commit, also when there was nothing to write.
  */
-export function storeKept(room: TwinRoom, committer: Committer, { stamps, stored }: { stamps: boolean; stored(): void }): void {
+export function storeKept(room: TwinRoom, committer: Committer, { stamps, stored }: { stamps: boolean; stored: () => void }): void {
   const stale = room.registry.all().flatMap((device) => {
     const names = [...device.later, ...(stamps ? device.stamps : [])];
     return names.length > 0 || (stamps && device.rowStamp) ? [{ device, names }] : [];

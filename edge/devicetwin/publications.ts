@@ -64,7 +64,11 @@ export function twinDocument(id: string, { eventId, now }: Envelope, changes: Re
 }
 
 /** undefined when no expected value differs. `twin` lists every twin that has an expected value, as KubeEdge does. */
-export function twinDelta(id: string, now: number, twins: Iterable<Twin>, toleranceOf: (name: string) => number): Publication | undefined {
+export function twinDelta(
+  id: string,
+  now: number,
+  { twins, toleranceOf }: { twins: Iterable<Twin>; toleranceOf: (name: string) => number },
+): Publication | undefined {
   const expected = [...twins].filter((twin) => twin.expected !== undefined && twin.type !== TOMBSTONE);
   const wanted = expected.filter((twin) => differs(twin, toleranceOf(twin.name)));
   if (wanted.length === 0) return undefined;
@@ -78,7 +82,11 @@ export function twinDelta(id: string, now: number, twins: Iterable<Twin>, tolera
 }
 
 /** `settled` is told to our own mapper host only: whether this desired value has been reached once. */
-export function twinGetResult(id: string, { eventId, now }: Envelope, twins: Iterable<Twin>, ours: boolean): Publication {
+export function twinGetResult(
+  id: string,
+  { eventId, now }: Envelope,
+  { twins, ours }: { twins: Iterable<Twin>; ours: boolean },
+): Publication {
   const show = (twin: Twin): MsgTwin | Record<string, unknown> => {
     const plain = plainTwin(twin);
     if (!ours || plain.expected === undefined) return plain;

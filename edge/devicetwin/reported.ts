@@ -28,13 +28,17 @@ export function handleTwinUpdate(room: TwinRoom, id: string, payload: Buffer): O
   const merges: Applied = new Map();
   const tolerance = toleranceOf(device);
   for (const [name, message] of read.body) {
-    const merge = mergeLocal(name, device.twins.get(name), message, { now, tolerance: tolerance(name), versionBase: room.versionBase });
+    const merge = mergeLocal(
+      name,
+      { current: device.twins.get(name), message },
+      { now, tolerance: tolerance(name), versionBase: room.versionBase },
+    );
     if (merge.kind === 'invalid' || merge.kind === 'refused') return refuse(400, merge.reason);
     merges.set(name, merge);
   }
   if (!makeRoom(room, device, merges)) return refuse(400, `device ${id} would have more than ${String(MAX_TWINS)} twins`);
   device.seenAt = room.clock.monotonic();
-  apply(room, device, merges, { outcome, envelope: { eventId: read.eventId, now } });
+  apply(room, device, { merges, outcome, envelope: { eventId: read.eventId, now } });
   return outcome;
 }
 
@@ -56,10 +60,9 @@ function makeRoom(room: TwinRoom, device: Device, merges: Applied): boolean {
 function apply(
   room: TwinRoom,
   device: Device,
-  merges: Applied,
-  out: { outcome: Outcome; envelope: { eventId: string; now: number } },
+  out: { merges: Applied; outcome: Outcome; envelope: { eventId: string; now: number } },
 ): void {
-  const { outcome, envelope } = out;
+  const { merges, outcome, envelope } = out;
   const { id } = device.row;
   const results = new Map<string, MsgTwin | null>();
   const changes = new Map<string, Change>();
@@ -122,6 +125,6 @@ export function handleTwinGet(room: TwinRoom, id: string, payload: Buffer): Outc
     outcome.publish.push(
       errorResult(deviceTopic.twinGetResult(id), envelope, { code: 404, reason: `Device ${id} not found while getting twin` }),
     );
-  } else outcome.publish.push(twinGetResult(id, envelope, device.twins.values(), read.body.ours));
+  } else outcome.publish.push(twinGetResult(id, envelope, { twins: device.twins.values(), ours: read.body.ours }));
   return outcome;
 }

@@ -98,7 +98,7 @@ export function publishChanges(
   const { id } = device.row;
   if (changes.size > 0 && room.wanted(deviceTopic.twinDocument(id))) outcome.publish.push(twinDocument(id, envelope, changes));
   const delta = room.wanted(deviceTopic.twinDelta(id))
-    ? twinDelta(id, envelope.now, device.twins.values(), toleranceOf(device))
+    ? twinDelta(id, envelope.now, { twins: device.twins.values(), toleranceOf: toleranceOf(device) })
     : undefined;
   if (delta !== undefined) outcome.publish.push(delta);
 }

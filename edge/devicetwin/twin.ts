@@ -15,6 +15,13 @@ export interface MergeContext {
   readonly versionBase?: number;
 }
 
+/** What is stored of one twin, and what a message says of it. */
+export interface Meeting {
+  readonly current: Twin | undefined;
+  /** null = it is to be deleted. */
+  readonly message: MsgTwin | null;
+}
+
 /** What a message did to one twin. */
 export type Merge =
   | {
@@ -36,7 +43,7 @@ export function isTombstone(twin: Twin | undefined): boolean {
 }
 
 /** A message of an MQTT client (reference/mqtt-topics.md 6.2 to 6.7): never refused on version grounds. */
-export function mergeLocal(name: string, current: Twin | undefined, message: MsgTwin | null, context: MergeContext): Merge {
+export function mergeLocal(name: string, { current, message }: Meeting, context: MergeContext): Merge {
   const alive = current === undefined || isTombstone(current) ? undefined : current;
   if (message === null) {
     // `null` for a key that does not exist is ignored; the others of the message are applied (defect T9).
@@ -80,7 +87,7 @@ export interface CloudContext extends MergeContext {
 }
 
 /** A twin of the cloud, from `cloud_updated` or a membership message (mqtt-topics.md 6.5; DESIGN section 4 "Desired"). */
-export function mergeCloud(name: string, current: Twin | undefined, message: MsgTwin | null, context: CloudContext): Merge {
+export function mergeCloud(name: string, { current, message }: Meeting, context: CloudContext): Merge {
   const stored = context.afresh !== undefined ? undefined : current?.expectedVersion;
   const offered = message?.expected_version;
   if (message === null || wordOf(message) === TOMBSTONE) {

@@ -4,8 +4,6 @@ import type { CommitStats, Committer, Job } from '#beehive/commit.ts';
 import type { HiveletError } from '#beehive/errors.ts';
 import { storeError, type Sqlite } from './database.ts';
 
-export { committed, type Committer, type Job } from '#beehive/commit.ts';
-
 export interface CommitterOptions {
   sqlite: Sqlite;
   /** Named in errors. */

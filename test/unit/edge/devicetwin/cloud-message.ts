@@ -33,7 +33,7 @@ export const wants = (value: string | undefined, cloud: number | undefined, rest
 });
 
 export const merge = (current: Twin | undefined, message: MsgTwin | null, context: Partial<CloudContext> = {}): Merge =>
-  mergeCloud('p', current, message, { now: NOW, tolerance: 0, ours: true, afresh: undefined, ...context });
+  mergeCloud('p', { current, message }, { now: NOW, tolerance: 0, ours: true, afresh: undefined, ...context });
 
 export function written(result: Merge): Extract<Merge, { kind: 'written' }> {
   if (result.kind !== 'written') throw new Error(`it was ${result.kind}${'reason' in result ? `: ${result.reason}` : ''}`);

@@ -29,7 +29,7 @@ const says = (actual?: string, expected?: string, rest: MsgTwin = {}): MsgTwin =
 });
 
 const merge = (current: Twin | undefined, message: MsgTwin | null, tolerance = 0): Merge =>
-  mergeLocal('p', current, message, { now: NOW, tolerance });
+  mergeLocal('p', { current, message }, { now: NOW, tolerance });
 
 function written(result: Merge): Extract<Merge, { kind: 'written' }> {
   if (result.kind !== 'written') throw new Error(`it was ${result.kind}${'reason' in result ? `: ${result.reason}` : ''}`);

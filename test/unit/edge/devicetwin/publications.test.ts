@@ -41,8 +41,8 @@ test('__proto__ survives as the name of a twin in every publication', () => {
   const publications = [
     twinResult('d', envelope, new Map([['__proto__', partOf(odd, ['actual'])]])),
     twinDocument('d', envelope, new Map([['__proto__', { before: odd, after: odd }]])),
-    twinDelta('d', 5, [odd], () => 0),
-    twinGetResult('d', envelope, [odd], false),
+    twinDelta('d', 5, { twins: [odd], toleranceOf: () => 0 }),
+    twinGetResult('d', envelope, { twins: [odd], ours: false }),
     attributesUpdated('d', envelope, new Map([['__proto__', { value: '1' }]])),
   ];
   for (const publication of publications) assert.ok(publication?.payload.includes(text), publication?.topic);
@@ -53,8 +53,8 @@ test('no publication shows a version, what the cloud wants, or whether it was re
   const publications = [
     twinResult('d', envelope, new Map([['p', partOf(twin('p'), ['expected', 'actual'])]])),
     twinDocument('d', envelope, new Map([['p', { before: twin('p'), after: twin('p') }]])),
-    twinDelta('d', 5, [twin('p')], () => 0),
-    twinGetResult('d', envelope, [twin('p')], false),
+    twinDelta('d', 5, { twins: [twin('p')], toleranceOf: () => 0 }),
+    twinGetResult('d', envelope, { twins: [twin('p')], ours: false }),
   ];
   for (const publication of publications) assert.not.match(publication?.payload ?? '', /version|cloudText|settled/);
 });
@@ -99,7 +99,7 @@ test('a delta lists every twin with an expected value and names those that diffe
     twin('gone', { type: 'deleted' }),
     twin('near', { type: 'float', actual: side('79.96') }),
   ];
-  const delta = twinDelta('d', 5, twins, (name) => (name === 'near' ? 0.05 : 0));
+  const delta = twinDelta('d', 5, { twins, toleranceOf: (name) => (name === 'near' ? 0.05 : 0) });
   if (delta === undefined) throw new Error('no delta');
   const parsed = body(delta) as { event_id: string; twin: object; delta: object };
   assert.equal(Object.keys(parsed.twin), ['differs', 'equal', 'never', 'near']);
@@ -109,17 +109,17 @@ test('a delta lists every twin with an expected value and names those that diffe
 
 test('there is no delta when nothing differs', () => {
   assert.is(
-    twinDelta('d', 5, [twin('p', { actual: side('80') }), twin('q', { expected: undefined })], () => 0),
+    twinDelta('d', 5, { twins: [twin('p', { actual: side('80') }), twin('q', { expected: undefined })], toleranceOf: () => 0 }),
     undefined,
   );
 });
 
 test('twin/get shows every living twin; the own host is told what was reached', () => {
   const twins = [twin('p'), twin('gone', { type: 'deleted' })];
-  assert.equal(body(twinGetResult('d', envelope, twins, false)), { event_id: 'e', timestamp: 5, twin: { p: whole } });
-  const ours = body(twinGetResult('d', envelope, twins, true)) as { twin: { p: { expected: { metadata: object } } } };
+  assert.equal(body(twinGetResult('d', envelope, { twins, ours: false })), { event_id: 'e', timestamp: 5, twin: { p: whole } });
+  const ours = body(twinGetResult('d', envelope, { twins, ours: true })) as { twin: { p: { expected: { metadata: object } } } };
   assert.equal(ours.twin.p.expected.metadata, { timestamp: 3, settled: true });
-  assert.equal(body(twinGetResult('d', envelope, [], false)).twin, {});
+  assert.equal(body(twinGetResult('d', envelope, { twins: [], ours: false })).twin, {});
 });
 
 test('an error has code and reason beside the echoed event id', () => {
