@@ -65,7 +65,7 @@ const typescript = {
 };
 
 export default defineConfig([
-  { ignores: ['node_modules/', 'dist/', '.hivelet/'] },
+  { ignores: ['test/bench/twin-load.mjs', 'node_modules/', 'dist/', '.hivelet/'] },
   { linterOptions: { noInlineConfig: true, reportUnusedDisableDirectives: 'error' } },
   js.configs.recommended,
   {
