@@ -42,6 +42,9 @@ function notifier(env: NodeJS.ProcessEnv, pid = process.pid): Rig {
   return { clock, warnings, notify: sdNotify({ env, clock, log, pid }) };
 }
 
+const listeners: TestProcess[] = [];
+test.after.each(() => listeners.splice(0).forEach((each) => each.kill()));
+
 async function listener(): Promise<{
   socket: string;
   process: TestProcess;
@@ -49,6 +52,7 @@ async function listener(): Promise<{
 }> {
   const socket = path.join(tempDir(), 'notify');
   const python = spawnProcess({ command: peerPath('python3'), args: ['-c', LISTENER, socket] });
+  listeners.push(python);
   await python.line('listening');
   const messages = (): string[][] => python.lines.slice(1).map((line) => JSON.parse(line) as string[]);
   return {
@@ -75,7 +79,6 @@ notifyTest('ready says so, for the right process and in one line; stopping too',
   notify.stopping();
   assert.ok((await systemd.message('STOPPING=1')).includes('MAINPID=4242'));
   assert.equal(warnings, []);
-  systemd.process.kill();
 });
 
 notifyTest('the watchdog is fed at half of its time while all is well, and no more after the close', async () => {
@@ -106,7 +109,6 @@ notifyTest('the watchdog is fed at half of its time while all is well, and no mo
   notify.close();
   assert.is(clock.pending, 0);
   assert.equal(warnings, []);
-  systemd.process.kill();
 });
 
 const silent: [title: string, env: NodeJS.ProcessEnv][] = [
