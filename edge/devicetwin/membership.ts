@@ -234,7 +234,7 @@ function entriesOf(room: TwinRoom, list: unknown): Entry[] {
     const id = raw['id'];
     if (typeof id !== 'string' || id.length > MAX_ID || !/^[^/+#\0\p{Surrogate}]+$/u.test(id)) {
       const reason = `id is missing, holds one of / + #, or is longer than ${String(MAX_ID)} characters`;
-      room.log.warn('membership.entry.refused', { reason, id: String(id).slice(0, MAX_ID) });
+      room.log.warn('membership.entry.refused', { reason, id: typeof id === 'string' ? id.slice(0, MAX_ID) : typeof id });
       return [];
     }
     const skipped = (twin: string, reason: string): void => room.log.warn('twin.desired.refused', { device: id, twin, reason });

@@ -141,7 +141,7 @@ export class UpstreamOutbox {
         // What did not fit into the last message.
         if (this.#dirty.has(id)) this.#offerTwins(id, 'twin');
       },
-      onError: (answer) => this.#refused(id, String(answer.content)),
+      onError: (answer) => this.#refused(id, answer.content),
     });
   }
 
@@ -186,13 +186,13 @@ export class UpstreamOutbox {
         };
         return this.#message(deviceResource.stateUpdate(id), JSON.stringify(body));
       },
-      onError: (answer) => this.#refused(id, String(answer.content)),
+      onError: (answer) => this.#refused(id, answer.content),
     });
   }
 
   /** Only "not bound" is final: the cloud does not want this device from this node. */
-  #refused(id: string, reason: string): 'retry' | 'drop' {
-    if (!reason.includes('not bound')) return 'retry';
+  #refused(id: string, reason: unknown): 'retry' | 'drop' {
+    if (typeof reason !== 'string' || !reason.includes('not bound')) return 'retry';
     this.#deps.dropped(id, reason);
     for (const lane of lanes) this.#sent.delete(`${lane}/${id}`);
     return 'drop';

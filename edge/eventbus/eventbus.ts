@@ -11,6 +11,8 @@ export const MODULE = 'eventbus';
 /** Topics that cloud rules may add; a rule engine that runs wild does not fill the table. */
 const MAX_RULE_TOPICS = 1000;
 
+/** Levels of a topic that brokers can be expected to take. */
+const MAX_LEVELS = 100;
 const always: ReadonlySet<string> = new Set([...subscriptions.device, ...subscriptions.node, ...subscriptions.upload]);
 
 export interface Incoming {
@@ -219,7 +221,7 @@ function isOurs({ kind }: EdgeTopic): boolean {
 }
 
 function isName(topic: string): boolean {
-  return topic !== '' && topic.length <= 1024 && !/[+#\0]/.test(topic);
+  return topic !== '' && topic.length <= 1024 && !/[+#\0]/.test(topic) && topic.split('/').length <= MAX_LEVELS;
 }
 
 function isFilter(filter: string): boolean {
@@ -227,6 +229,7 @@ function isFilter(filter: string): boolean {
     filter !== '' &&
     filter.length <= 1024 &&
     !filter.includes('\0') &&
+    filter.split('/').length <= MAX_LEVELS &&
     filter.split('/').every((level, index, all) => level === '+' || (level === '#' ? index === all.length - 1 : !/[+#]/.test(level)))
   );
 }

@@ -40,6 +40,8 @@ export interface HiveletHubOptions {
 export async function startHiveletHub({ cluster = 'cluster-1', features = 'uploads', ...options }: HiveletHubOptions): Promise<HiveletHub> {
   const greeting = { [headers.protocol]: '1', [headers.cluster]: cluster, [headers.features]: features };
   const fake = await startFakeHub({ ...options, greeting });
+  const reported = ({ header, route }: BeehiveMessage, device: string): boolean =>
+    header.parent_msg_id === undefined && route.resource === `device/${device}/twin/edge_updated`;
   const hub: HiveletHub = Object.assign(fake, {
     acking: true,
     answer: (frame: BeehiveMessage): BeehiveMessage | undefined => responseTo(frame, Date.now()),
@@ -50,14 +52,12 @@ export async function startHiveletHub({ cluster = 'cluster-1', features = 'uploa
       return hub.frame(`the answer to ${resource}`, ({ header }) => header.parent_msg_id === message.header.msg_id);
     },
     reports: (device: string): TwinMessage[] =>
-      hub.frames
-        .filter(({ route }) => route.resource === `device/${device}/twin/edge_updated`)
-        .map(({ content }) => content as TwinMessage),
+      hub.frames.filter((frame) => reported(frame, device)).map(({ content }) => content as TwinMessage),
     report: async (property: string, fits: (twin: MsgTwin | null) => boolean, from = 0): Promise<MsgTwin | null> => {
       const [device = '', twin = ''] = property.split('/');
       const of = ({ content }: BeehiveMessage): MsgTwin | null | undefined => (content as TwinMessage).twin[twin];
       const isIt = (frame: BeehiveMessage): boolean => {
-        const found = frame.route.resource === `device/${device}/twin/edge_updated` ? of(frame) : undefined;
+        const found = reported(frame, device) ? of(frame) : undefined;
         return found !== undefined && fits(found);
       };
       return of(await hub.frame(`a report of ${device}/${twin}`, isIt, from)) ?? null;
