@@ -38,6 +38,8 @@ test('the members that we read or replace are there', async () => {
   );
   assert.type(client._nextId, 'number');
   assert.equal(Object.getPrototypeOf(client.subscriptions), null);
+  // It never connected, so the broker does not know it and its connect time-out would run on.
+  await new Promise<void>((resolve) => client.close(() => resolve()));
   await new Promise<void>((resolve) => broker.close(() => resolve()));
 });
 
