@@ -148,7 +148,7 @@ function compose(options: ComposeOptions): Parts {
   const { sqlite, storeUuid, versionBase } = database;
   // Nobody outside can take this name for a client id.
   const hostName = `mapper-host-${randomUUID()}`;
-  const committer = createCommitter({ sqlite, path, clock, onFailure: (error) => log.error('store.failed', { code: error.code, error }) });
+  const committer = createCommitter({ sqlite, path, clock, ...storeEvents(options) });
   const bus = new Bus<BeehiveMessage>(clock);
   const meta = createMetaTable(sqlite);
   const seconds = (
@@ -241,6 +241,26 @@ function compose(options: ComposeOptions): Parts {
     createMemoryTrim({ collect: (globalThis as { gc?: () => void }).gc, work: () => committer.stats.jobs }),
   ];
   return { modules: modules.filter((module): module is Module => typeof module === 'object'), twin, broker };
+}
+
+const STORE_QUIET_MS = 60_000;
+
+/** One event when the store begins to fail and one when it works again, however many changes are refused; at most once a minute. */
+function storeEvents({ log, clock }: EdgeOptions): { onFailure: (error: HiveletError) => void; onRecovery: () => void } {
+  let told = false;
+  let quietUntil = -Infinity;
+  return {
+    onFailure: (error) => {
+      if (told || clock.monotonic() < quietUntil) return;
+      told = true;
+      quietUntil = clock.monotonic() + STORE_QUIET_MS;
+      log.error('store.failed', { code: error.code, error });
+    },
+    onRecovery: () => {
+      if (told) log.info('store.recovered');
+      told = false;
+    },
+  };
 }
 
 function createExternal({ config, clock, log }: EdgeOptions, handler: (message: Incoming) => Promise<void>): ExternalMqtt {

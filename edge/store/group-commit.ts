@@ -11,6 +11,8 @@ export interface CommitterOptions {
   clock: Pick<Clock, 'monotonic'>;
   /** Once for each batch that was rolled back. */
   onFailure?: (error: HiveletError) => void;
+  /** With the first batch that is committed after such a one. */
+  onRecovery?: () => void;
 }
 
 /** A batch waits at most this long for its companions; at one update at a time it waits for none. */
@@ -30,6 +32,7 @@ class GroupCommitter implements Committer {
   /** About how many came together lately. */
   #usual = 1;
   #untilMs = 0;
+  #failing = false;
 
   constructor(options: CommitterOptions) {
     this.#options = options;
@@ -54,7 +57,12 @@ class GroupCommitter implements Committer {
     const failure = this.#write(batch);
     this.stats.batches++;
     this.stats.jobs += batch.length;
-    if (failure === undefined) return forEachJob(batch, (job) => job.done());
+    if (failure === undefined) {
+      if (this.#failing) this.#options.onRecovery?.();
+      this.#failing = false;
+      return forEachJob(batch, (job) => job.done());
+    }
+    this.#failing = true;
     this.stats.failures++;
     this.#options.onFailure?.(failure);
     forEachJob(batch, (job) => job.failed(failure));

@@ -16,6 +16,7 @@ interface Rig {
   committer: Committer;
   clock: FakeClock;
   failures: HiveletError[];
+  recoveries: () => number;
   /** Adds a topic; the diary tells what became of it. */
   job: (topic: string, more?: Partial<Job>) => Job;
   diary: string[];
@@ -31,13 +32,16 @@ function rig(): Rig {
   const { sqlite, close } = openDatabase(file, silentLogger());
   const clock = new FakeClock();
   const failures: HiveletError[] = [];
-  const committer = createCommitter({ sqlite, path: file, clock, onFailure: (error) => failures.push(error) });
+  let recoveries = 0;
+  const onRecovery = (): void => void recoveries++;
+  const committer = createCommitter({ sqlite, path: file, clock, onFailure: (error) => failures.push(error), onRecovery });
   const diary: string[] = [];
   const insert = sqlite.prepare('INSERT INTO sub_topics VALUES (?)');
   return {
     committer,
     clock,
     failures,
+    recoveries: () => recoveries,
     diary,
     job: (topic, more = {}) => ({
       run: () => {
@@ -151,7 +155,7 @@ test('a failing job rolls the whole batch back: all are told, those that did not
 });
 
 test('a full disk is told as such, and when there is room again it goes on', async () => {
-  const { committer, job, diary, failures, fill, stored, close } = rig();
+  const { committer, job, diary, failures, recoveries, fill, stored, close } = rig();
   fill();
   committer.enqueue(job('x'.repeat(5000)));
   await turn();
@@ -159,7 +163,10 @@ test('a full disk is told as such, and when there is room again it goes on', asy
   assert.match(failures[0]?.message ?? '', /is full: free some space$/);
   committer.enqueue(job('small'));
   await turn();
-  assert.equal([diary.at(-1), stored()], ['done small', ['small']]);
+  assert.equal([diary.at(-1), stored(), recoveries()], ['done small', ['small'], 1]);
+  committer.enqueue(job('more'));
+  await turn();
+  assert.is(recoveries(), 1);
   close();
 });
 
