@@ -1,13 +1,12 @@
 /** Owns the programs cloudcore (`hivelet cloud`) and the API server alone (`hivelet api`): command line, start and stop. */
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { MessageChannel } from 'node:worker_threads';
 import { systemClock } from '#beehive/clock.ts';
-import { defaultConfig, loadConfig, type Config } from '#beehive/config.ts';
-import { HiveletError, messageOf } from '#beehive/errors.ts';
-import type { Logger, LogLevel } from '#beehive/log.ts';
-import { defaultDataDir, programLogger, reportFailure, stopSignal } from '#beehive/program.ts';
+import { readProgramLine, type ProgramLine } from '#beehive/command-line.ts';
+import { HiveletError } from '#beehive/errors.ts';
+import { loadConfig, type Config } from '#beehive/config.ts';
+import type { Logger } from '#beehive/log.ts';
+import { programLogger, reportFailure, stopSignal } from '#beehive/program.ts';
 import { sdNotify } from '#beehive/sd-notify.ts';
 import { HIVELET_VERSION, VERSION } from '../edge/version.ts';
 import { startCloud } from './cloudcore.ts';
@@ -17,32 +16,12 @@ import { initCloud } from './pki/init.ts';
 
 type Program = 'cloud' | 'api';
 
-const help = (program: Program): string => `hivelet ${program}: ${
-  program === 'cloud' ? 'the cloud side: API server, hub, controllers (cloudcore)' : 'the embedded Kubernetes API server alone'
-}
+const summaries: Record<Program, string> = {
+  cloud: 'the cloud side: API server, hub, controllers (cloudcore)',
+  api: 'the embedded Kubernetes API server alone',
+};
 
-Usage: hivelet ${program} [options]
-
-  --config FILE           cloudcore.yaml, Hivelet's or KubeEdge's (default: <data-dir>/cloud/cloudcore.yaml if it is there)
-  --set path.to.key=value one setting, repeatable, wins over the file
-  --data-dir DIR          default ${defaultDataDir()}
-  --log-level LEVEL       debug, info, warn, error (default info)
-  --log-format FORMAT     json or text (default: text on a terminal)
-  --defaultconfig         print all settings with their defaults
-  --minconfig             print the few settings that most people touch
-  --print-config          print the settings in force and exit
-  --version, --help
-`;
-
-interface Arguments {
-  program: Program;
-  config: string | undefined;
-  sets: string[];
-  dataDir: string;
-  level: LogLevel;
-  format: 'json' | 'text' | undefined;
-  print: boolean;
-}
+type Arguments = ProgramLine & { program: Program };
 
 interface Running {
   status: string;
@@ -113,58 +92,18 @@ async function run(args: Arguments, log: Logger, start: (signal: AbortSignal) =>
   }
 }
 
-/** A text is to be printed. Throws USAGE. */
+/** The launcher leaves `api` as the first word, and takes `cloud` away. */
 function readArguments(argv: readonly string[]): Arguments | string {
   const program: Program = argv[0] === 'api' ? 'api' : 'cloud';
-  const { values } = parse(program, program === 'api' ? argv.slice(1) : argv);
-  if (values.help === true) return help(program);
-  if (values.version === true) return `${VERSION}\n`;
-  if (values.defaultconfig === true) return defaultConfig(cloudSchema, false);
-  if (values.minconfig === true) return defaultConfig(cloudSchema, true);
-  const level = values['log-level'] ?? 'info';
-  if (level !== 'debug' && level !== 'info' && level !== 'warn' && level !== 'error') {
-    throw usage(program, `--log-level ${level}: use debug, info, warn or error`);
-  }
-  const format = values['log-format'];
-  if (format !== undefined && format !== 'json' && format !== 'text') throw usage(program, `--log-format ${format}: use json or text`);
-  const dataDir = values['data-dir'] ?? defaultDataDir();
-  const own = join(dataDir, 'cloud', 'cloudcore.yaml');
-  return {
+  const options = {
     program,
-    config: values.config ?? (existsSync(own) ? own : undefined),
-    sets: values.set ?? [],
-    dataDir,
-    level,
-    format,
-    print: values['print-config'] === true,
+    summary: summaries[program],
+    schema: cloudSchema,
+    version: VERSION,
+    ownFile: (dataDir: string) => join(dataDir, 'cloud', 'cloudcore.yaml'),
   };
-}
-
-function parse(program: Program, argv: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...argv],
-      strict: true,
-      options: {
-        config: { type: 'string' },
-        set: { type: 'string', multiple: true },
-        'data-dir': { type: 'string' },
-        'log-level': { type: 'string' },
-        'log-format': { type: 'string' },
-        defaultconfig: { type: 'boolean' },
-        minconfig: { type: 'boolean' },
-        'print-config': { type: 'boolean' },
-        version: { type: 'boolean' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    });
-  } catch (error) {
-    throw usage(program, messageOf(error));
-  }
-}
-
-function usage(program: Program, text: string): HiveletError {
-  return new HiveletError('USAGE', `${text} (see hivelet ${program} --help)`);
+  const line = readProgramLine(options, program === 'api' ? argv.slice(1) : argv);
+  return typeof line === 'string' ? line : { ...line, program };
 }
 
 process.on('unhandledRejection', (reason) => {

@@ -120,6 +120,19 @@ export class Bus<M extends Addressed> {
     return Promise.resolve(first);
   }
 
+  /** Hands each message of the module to `handle`, one after the other, until the module is removed or the signal aborts. */
+  async consume(module: string, handle: (message: M) => void | Promise<void>, signal?: AbortSignal): Promise<void> {
+    for (;;) {
+      let message: M;
+      try {
+        message = await this.receive(module, signal);
+      } catch {
+        return;
+      }
+      await handle(message);
+    }
+  }
+
   /** Sends and waits for the answer whose parent is this message. Throws BUS_TIMEOUT, also when there was no room to send it in that time. */
   async sendSync(module: string, message: M, wait: AnswerWait): Promise<M> {
     const [answer] = await this.#exchange(message, { ...wait, missing: 1 }, (signal) => this.send(module, message, signal));

@@ -94,7 +94,7 @@ export class DeviceTwin implements Module {
     for (const device of registry.members()) if (device.row.state !== null) publisher.publish(retainedState(device, context.clock.now()));
     this.#every(context, STAMP_MS, () => this.#storeKept(true));
     this.#every(context, LATER_MS, () => this.#storeKept(false));
-    this.#loop = this.#receive(context);
+    this.#loop = bus.consume(MODULE, (message) => this.#receive(message, context), context.signal);
     return Promise.resolve();
   }
 
@@ -181,20 +181,11 @@ export class DeviceTwin implements Module {
     return this.#room;
   }
 
-  async #receive(context: Context): Promise<void> {
-    const { bus } = this.#options;
-    for (;;) {
-      let message: BeehiveMessage;
-      try {
-        message = await bus.receive(MODULE, context.signal);
-      } catch {
-        return;
-      }
-      try {
-        this.#handle(message);
-      } catch (error) {
-        context.log.error('twin.message.failed', { resource: message.route.resource, error });
-      }
+  #receive(message: BeehiveMessage, context: Context): void {
+    try {
+      this.#handle(message);
+    } catch (error) {
+      context.log.error('twin.message.failed', { resource: message.route.resource, error });
     }
   }
 

@@ -46,7 +46,7 @@ export class NodeStatus implements Module {
     this.#context = context;
     this.#options.bus.addModule(MODULE);
     this.#options.bus.addModuleToGroup(MODULE, 'edged');
-    this.#loop = this.#receive(context);
+    this.#loop = this.#options.bus.consume(MODULE, (message) => this.#handle(message), context.signal);
     return Promise.resolve();
   }
 
@@ -60,17 +60,9 @@ export class NodeStatus implements Module {
     return { ok: true, detail: this.#registered ? 'registered' : 'not registered with a cloud yet' };
   }
 
-  async #receive(context: Context): Promise<void> {
-    for (;;) {
-      let message: BeehiveMessage;
-      try {
-        message = await this.#options.bus.receive(MODULE, context.signal);
-      } catch {
-        return;
-      }
-      if (message.content === 'cloud_connected') this.#connected();
-      if (message.content === 'cloud_disconnected') this.#timer?.cancel();
-    }
+  #handle({ content }: BeehiveMessage): void {
+    if (content === 'cloud_connected') this.#connected();
+    if (content === 'cloud_disconnected') this.#timer?.cancel();
   }
 
   #connected(): void {

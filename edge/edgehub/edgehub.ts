@@ -73,7 +73,11 @@ export class EdgeHub implements Module {
     this.#window.pause();
     bus.addModule(MODULE);
     bus.addModuleToGroup(MODULE, 'hub');
-    this.#loop = this.#sendLoop(context);
+    // Other modules reach the cloud through this inbox: `bus.send(MODULE, ...)`, `bus.sendSync(MODULE, ...)`.
+    const sendIfLinked = (message: BeehiveMessage): void => {
+      if (this.peer !== 'offline') this.#write(message);
+    };
+    this.#loop = bus.consume(MODULE, sendIfLinked, context.signal);
     this.#step({ kind: 'dial' });
     return Promise.resolve();
   }
@@ -241,18 +245,6 @@ export class EdgeHub implements Module {
         if (--this.#undelivered === MAX_UNDELIVERED / 2) this.#socket?.hold(false);
       })
       .catch(() => undefined);
-  }
-
-  /** Other modules reach the cloud through this inbox: `bus.send(MODULE, ...)`, `bus.sendSync(MODULE, ...)`. */
-  async #sendLoop(context: Context): Promise<void> {
-    for (;;) {
-      try {
-        const message = await this.#options.bus.receive(MODULE, context.signal);
-        if (this.peer !== 'offline') this.#write(message);
-      } catch {
-        return;
-      }
-    }
   }
 
   #after(ms: number, action: () => void): void {

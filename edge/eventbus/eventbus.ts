@@ -75,7 +75,7 @@ export class EventBus implements Module {
     for (const topic of topics.list()) this.#ruleTopics.add(topic);
     const filters = [...always, ...this.#ruleTopics];
     for (const side of sides) for (const filter of filters) side.subscribe(filter);
-    this.#loop = this.#receive(context);
+    this.#loop = this.#options.bus.consume(MODULE, (message) => this.#receive(message, context), context.signal);
     return Promise.resolve();
   }
 
@@ -143,23 +143,15 @@ export class EventBus implements Module {
     return false;
   }
 
-  async #receive(context: Context): Promise<void> {
-    for (;;) {
-      let message: BeehiveMessage;
-      try {
-        message = await this.#options.bus.receive(MODULE, context.signal);
-      } catch {
-        return;
-      }
-      if (message.route.operation === 'connect') continue;
-      try {
-        const fault = await this.#handle(message);
-        if (fault !== undefined) context.log.warn('eventbus.message.dropped', { ...about(message), reason: fault });
-        this.#options.answer(message, fault);
-      } catch (error) {
-        context.log.error('eventbus.message.failed', { ...about(message), error });
-        this.#options.answer(message, messageOf(error));
-      }
+  async #receive(message: BeehiveMessage, context: Context): Promise<void> {
+    if (message.route.operation === 'connect') return;
+    try {
+      const fault = await this.#handle(message);
+      if (fault !== undefined) context.log.warn('eventbus.message.dropped', { ...about(message), reason: fault });
+      this.#options.answer(message, fault);
+    } catch (error) {
+      context.log.error('eventbus.message.failed', { ...about(message), error });
+      this.#options.answer(message, messageOf(error));
     }
   }
 

@@ -39,7 +39,7 @@ export class MetaManager implements Module {
   start(context: Context): Promise<void> {
     this.#options.bus.addModule(MODULE);
     this.#options.bus.addModuleToGroup(MODULE, 'meta');
-    this.#loop = this.#receive(context);
+    this.#loop = this.#options.bus.consume(MODULE, (message) => this.#receive(message, context), context.signal);
     return Promise.resolve();
   }
 
@@ -52,20 +52,12 @@ export class MetaManager implements Module {
     return { ok: true, detail: `${String(this.#stored)} objects stored since the start` };
   }
 
-  async #receive(context: Context): Promise<void> {
-    for (;;) {
-      let message: BeehiveMessage;
-      try {
-        message = await this.#options.bus.receive(MODULE, context.signal);
-      } catch {
-        return;
-      }
-      const stored = this.#handle(message, context);
-      this.#waiting++;
-      void stored.then(() => this.#waiting--);
-      // Commits settle in order: when the newest is through, all are.
-      if (this.#waiting >= AHEAD) await stored;
-    }
+  async #receive(message: BeehiveMessage, context: Context): Promise<void> {
+    const stored = this.#handle(message, context);
+    this.#waiting++;
+    void stored.then(() => this.#waiting--);
+    // Commits settle in order: when the newest is through, all are.
+    if (this.#waiting >= AHEAD) await stored;
   }
 
   /** Never rejects: a failure is the answer. */

@@ -66,7 +66,7 @@ const lamp: KubeObject[] = [
 ];
 
 async function statusOf(kube: KubeClient, device: string): Promise<DeviceStatus> {
-  return ((await kube.get(devices, { namespace: 'default', name: device }))['status'] ?? {});
+  return (await kube.get(devices, { namespace: 'default', name: device }))['status'] ?? {};
 }
 
 function twinOf(status: DeviceStatus, property: string): TwinStatus | undefined {

@@ -18,7 +18,14 @@ const ALIASES = {
 const LEAVES = { 'edge/beehive': '#beehive', 'edge/wire': '#wire', 'device-models': '#device-models' };
 const HOUSES = new Set(['edge', 'mappers', 'cloud', 'boards', 'conf', 'device-models']);
 /** The programs, and the register from which a mapper plugin is loaded on first use. */
-const MAINS = new Set(['edge/main.ts', 'edge/edgecore.ts', 'cloud/main.ts', 'cloud/cloudcore.ts', 'cloud/kube-access.ts', 'mappers/index.ts']);
+const MAINS = new Set([
+  'edge/main.ts',
+  'edge/edgecore.ts',
+  'cloud/main.ts',
+  'cloud/cloudcore.ts',
+  'cloud/kube-access.ts',
+  'mappers/index.ts',
+]);
 
 /** The port to the Kubernetes API, and the client that serves it, are what the rooms of the cloud meet on. */
 const CLOUD_PORT = /^cloud\/store\/(?:kube-api|(?:.+\/)?(?:[a-z-]*client|reflector))\.ts$/;
