@@ -116,18 +116,31 @@ export class DeviceTwin implements Module {
 
   /** A request of an MQTT client. Resolves after the commit with what is to be sent once the request was forwarded. */
   request(kind: TwinRequest, id: string, payload: Buffer): Promise<() => void> {
+    return this.#request(kind, id, { payload, handler: handlers[kind] });
+  }
+
+  /** The same where other edgecores listen too: about a device that we do not have nothing is said, one of them may have it. */
+  requestOfMember(kind: TwinRequest, id: string, payload: Buffer): Promise<() => void> {
+    const handler: Handler = (room, device, body) =>
+      room.registry.member(device) === undefined ? emptyOutcome() : handlers[kind](room, device, body);
+    return this.#request(kind, id, { payload, handler });
+  }
+
+  #request(kind: TwinRequest, id: string, { payload, handler }: { payload: Buffer; handler: Handler }): Promise<() => void> {
     const room = this.#running();
     // The broker's buffer is a view that is reused; the job runs in a later turn.
     const copy = Buffer.from(payload);
+    const run = (): Outcome => handler(room, id, copy);
     return new Promise((resolve, reject) => {
-      this.#enqueue({
-        run: () => handlers[kind](room, id, copy),
-        done: (outcome) => resolve(() => this.#deliver(outcome)),
-        failed: (error) => {
-          if (kind === 'twin.update') this.#answerFailure(room, id, { payload: copy, error });
-          reject(error);
-        },
-      });
+      const done = (outcome: Outcome): void => resolve(() => this.#deliver(outcome));
+      // A question needs no disk; it only shared the transaction of those that do. It is answered when memory is as before.
+      const ask = (): void => queueMicrotask(() => done(run()));
+      const failed = (error: HiveletError): void => {
+        if (error.code !== 'INTERNAL' && questions.has(kind)) return ask();
+        this.#answerFailure(room, deviceTopic[kind === 'state.update' ? 'stateResult' : 'twinResult'](id), { payload: copy, error });
+        reject(error);
+      };
+      this.#enqueue({ run, done, failed });
     });
   }
 
@@ -278,10 +291,9 @@ export class DeviceTwin implements Module {
     for (const event of outcome.upstream) this.#outbox?.tell(event);
   }
 
-  #answerFailure(room: TwinRoom, id: string, { payload, error }: { payload: Buffer; error: HiveletError }): void {
+  #answerFailure(room: TwinRoom, topic: string, { payload, error }: { payload: Buffer; error: HiveletError }): void {
     const { eventId } = readTwinUpdate(payload, room.rules);
-    const fault = { code: 500 as const, reason: error.message };
-    this.#options.publisher.publish(errorResult(deviceTopic.twinResult(id), { eventId, now: room.clock.now() }, fault));
+    this.#options.publisher.publish(errorResult(topic, { eventId, now: room.clock.now() }, { code: 500, reason: error.message }));
   }
 
   #storeKept(stamps: boolean): void {
@@ -302,7 +314,12 @@ export class DeviceTwin implements Module {
   }
 }
 
-const handlers: Record<TwinRequest, (room: TwinRoom, id: string, payload: Buffer) => Outcome> = {
+type Handler = (room: TwinRoom, id: string, payload: Buffer) => Outcome;
+
+/** They change nothing. */
+const questions: ReadonlySet<TwinRequest> = new Set(['twin.get', 'state.get', 'membership.get'] as const);
+
+const handlers: Record<TwinRequest, Handler> = {
   'twin.update': handleTwinUpdate,
   'twin.get': handleTwinGet,
   'twin.cloud_updated': handleLocalCloudUpdated,

@@ -11,6 +11,8 @@ export const MODULE = 'eventbus';
 /** Topics that cloud rules may add; a rule engine that runs wild does not fill the table. */
 const MAX_RULE_TOPICS = 1000;
 
+/** As much as the embedded broker takes in one packet. */
+const MAX_EXTERNAL_BYTES = 256 * 1024;
 /** Levels of a topic that brokers can be expected to take. */
 const MAX_LEVELS = 100;
 const always: ReadonlySet<string> = new Set([...subscriptions.device, ...subscriptions.node, ...subscriptions.upload]);
@@ -46,6 +48,8 @@ export interface EventBusOptions {
   /** Answers after the commit with what to send once the request was forwarded. */
   twin: {
     request(kind: TwinKind, id: string, payload: Buffer): Promise<() => void>;
+    /** Silent about a device that is not ours. */
+    requestOfMember(kind: TwinKind, id: string, payload: Buffer): Promise<() => void>;
     /** A report that waits for no answer. */
     report(id: string, payload: Buffer): () => void;
   };
@@ -62,6 +66,7 @@ export class EventBus implements Module {
   #context: Context | undefined;
   #loop: Promise<void> = Promise.resolve();
   #echoes = 0;
+  #oversized = 0;
 
   constructor(options: EventBusOptions) {
     this.#options = options;
@@ -86,7 +91,8 @@ export class EventBus implements Module {
   }
 
   health(): Health {
-    return { ok: true, detail: `${String(this.#ruleTopics.size)} topics of cloud rules, ${String(this.#echoes)} retained echoes ignored` };
+    const ignored = `${String(this.#echoes)} retained echoes and ${String(this.#oversized)} oversized messages ignored`;
+    return { ok: true, detail: `${String(this.#ruleTopics.size)} topics of cloud rules, ${ignored}` };
   }
 
   /** What the twins publish. */
@@ -126,13 +132,24 @@ export class EventBus implements Module {
     }
   }
 
-  /** A message of an external broker. What it kept from before we subscribed is no new request: it is ignored and counted. */
-  async ingestExternal(message: Incoming): Promise<void> {
-    if (message.retain) {
+  /**
+   * A message of an external broker. What it kept from before we subscribed is no new request: it is ignored and counted. `others` are the
+   * edgecores beside us there: about devices that we do not know we say nothing then.
+   */
+  async ingestExternal(message: Incoming, others: ReadonlySet<string>): Promise<void> {
+    const { topic, payload, retain } = message;
+    if (retain) {
       this.#echoes++;
       return;
     }
-    const after = await this.ingest(message);
+    if (payload.length > MAX_EXTERNAL_BYTES) {
+      this.#oversized++;
+      return;
+    }
+    const parsed = parseTopic(topic);
+    if (parsed.kind === 'membership.get' && others.has(parsed.node)) return;
+    const shared = this.#context !== undefined && others.size > 0 && 'device' in parsed;
+    const after = await (shared ? this.#options.twin.requestOfMember(parsed.kind, parsed.device, payload) : this.ingest(message));
     if (typeof after === 'function') after();
   }
 

@@ -5,6 +5,7 @@ import type { Health } from '#beehive/module.ts';
 import type { ExternalAddress } from './external-link.ts';
 import type { OutboxLimits, Qos } from './external-outbox.ts';
 import { ExternalPublisher } from './external-publisher.ts';
+import { ExternalPresence } from './external-presence.ts';
 import { type ExternalHandler, ExternalSubscriber } from './external-subscriber.ts';
 
 export interface ExternalMqttOptions {
@@ -14,6 +15,8 @@ export interface ExternalMqttOptions {
   handler: ExternalHandler;
   /** Default `hub-client-sub-` and `hub-client-pub-` with ten random characters, so that many edgecores share one broker. */
   clientIds?: { sub: string; pub: string };
+  /** Node name under which other edgecores on the broker know of us; without it nobody does. */
+  node?: string;
   /** Messages kept while the broker is away; default 10,000 and 8 MiB. */
   buffer?: OutboxLimits;
 }
@@ -28,19 +31,22 @@ export interface ExternalStats {
 
 const DEFAULT_BUFFER: OutboxLimits = { messages: 10_000, bytes: 8 * 1024 * 1024 };
 const RANDOM_LENGTH = 10;
+const NOBODY: ReadonlySet<string> = new Set();
 
 export class ExternalMqtt {
   readonly #url: string;
   readonly #log: Logger;
   readonly #subscriber: ExternalSubscriber;
   readonly #publisher: ExternalPublisher;
+  readonly #presence: ExternalPresence | undefined;
 
   /** Throws HiveletError CONFIG_INVALID for an address that cannot be one. */
-  constructor({ clock, log, address, handler, clientIds, buffer = DEFAULT_BUFFER }: ExternalMqttOptions) {
+  constructor({ clock, log, address, handler, clientIds, node, buffer = DEFAULT_BUFFER }: ExternalMqttOptions) {
     this.#url = address.url;
     this.#log = log;
     const { sub, pub } = clientIds ?? { sub: `hub-client-sub-${randomText(clock)}`, pub: `hub-client-pub-${randomText(clock)}` };
-    this.#subscriber = new ExternalSubscriber({ clock, log, address, handler, clientId: sub });
+    this.#presence = node === undefined ? undefined : new ExternalPresence(node);
+    this.#subscriber = new ExternalSubscriber({ clock, log, address, handler, clientId: sub, presence: this.#presence });
     this.#publisher = new ExternalPublisher({ clock, log, address, buffer, clientId: pub });
   }
 
@@ -72,6 +78,11 @@ export class ExternalMqtt {
     this.#publisher.publish({ topic, payload, qos, retain });
   }
 
+  /** The other edgecores that are on the broker now, by node name. */
+  get others(): ReadonlySet<string> {
+    return this.#presence?.others ?? NOBODY;
+  }
+
   stats(): ExternalStats {
     const { waiting, dropped, link } = this.#publisher;
     return { connected: this.#subscriber.link.connected && link.connected, waiting, dropped };
@@ -79,7 +90,8 @@ export class ExternalMqtt {
 
   health(): Health {
     const { connected, waiting, dropped } = this.stats();
-    if (connected) return { ok: true, detail: `connected to the MQTT broker ${this.#url}` };
+    const beside = this.others.size === 0 ? '' : `, beside ${[...this.others].slice(0, 10).join(', ')}`;
+    if (connected) return { ok: true, detail: `connected to the MQTT broker ${this.#url}${beside}` };
     const { link } = this.#subscriber.link.connected ? this.#publisher : this.#subscriber;
     return {
       ok: false,

@@ -7,6 +7,7 @@ import { HiveletError, messageOf } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
 import { backoff } from '#beehive/retry.ts';
 import type { IPublishPacket, MqttClient } from 'mqtt';
+import type { OutboxMessage } from './external-outbox.ts';
 
 export interface ExternalAddress {
   /** `tcp://host:port`, or `ssl://host:port` for TLS. */
@@ -22,6 +23,8 @@ export interface LinkOptions {
   log: Logger;
   clientId: string;
   address: ExternalAddress;
+  /** Said by the broker when the connection ends without a good-bye. */
+  will?: OutboxMessage | undefined;
   /** Connected: CONNACK received. */
   up: (client: MqttClient) => void;
   down: () => void;
@@ -81,7 +84,7 @@ export class ExternalLink {
   }
 
   #connect(Client: typeof MqttClient): void {
-    const { clientId, address } = this.#options;
+    const { clientId, address, will } = this.#options;
     const client = new Client(() => openStream(address), {
       clientId,
       protocolVersion: 4,
@@ -91,6 +94,7 @@ export class ExternalLink {
       connectTimeout: CONNECT_TIMEOUT_MS,
       resubscribe: false,
       queueQoSZero: false,
+      ...(will === undefined ? {} : { will: { ...will, payload: Buffer.from(will.payload) } }),
       ...(address.username === undefined ? {} : { username: address.username }),
       ...(address.password === undefined ? {} : { password: address.password }),
     });

@@ -6,7 +6,8 @@ import { backoff } from '#beehive/retry.ts';
 import type { IPublishPacket, MqttClient } from 'mqtt';
 import { AckQueue } from './external-acks.ts';
 import { type ExternalAddress, ExternalLink } from './external-link.ts';
-import type { Qos } from './external-outbox.ts';
+import type { OutboxMessage, Qos } from './external-outbox.ts';
+import type { ExternalPresence } from './external-presence.ts';
 
 export interface ExternalMessage {
   readonly topic: string;
@@ -28,6 +29,8 @@ export interface ExternalSubscriberOptions {
   address: ExternalAddress;
   clientId: string;
   handler: ExternalHandler;
+  /** Tells the others on the broker that we are there, and hears of them. */
+  presence?: ExternalPresence | undefined;
 }
 
 const QOS = 1;
@@ -54,6 +57,7 @@ export class ExternalSubscriber {
     this.#options = options;
     this.link = new ExternalLink({
       ...options,
+      will: options.presence?.gone,
       up: (client) => this.#up(client),
       down: () => this.#down(),
       incoming: (client, packet, done) => this.#incoming(client, packet, done),
@@ -76,11 +80,25 @@ export class ExternalSubscriber {
 
   stop(): Promise<void> {
     this.#forgetRetries();
+    // A good-bye keeps the will from being said.
+    const { presence } = this.#options;
+    if (presence !== undefined && this.#client !== undefined) this.#say(this.#client, presence.gone);
     return this.link.stop();
+  }
+
+  #say(client: MqttClient, { topic, payload, qos, retain }: OutboxMessage): void {
+    client.publish(topic, payload, { qos, retain }, () => undefined);
   }
 
   #up(client: MqttClient): void {
     this.#client = client;
+    const { presence } = this.#options;
+    if (presence !== undefined) {
+      // In this order: the others know of us, and we of them, before the first request comes.
+      presence.others.clear();
+      this.#say(client, presence.here);
+      this.#ask(client, presence.filter, this.#delays());
+    }
     for (const filter of this.#filters) this.#ask(client, filter, this.#delays());
   }
 
@@ -100,7 +118,7 @@ export class ExternalSubscriber {
   /** One SUBSCRIBE per filter: the one that is refused is known by name. */
   #ask(client: MqttClient, filter: string, delays: Generator<number, never>): void {
     client.subscribe(filter, { qos: QOS }, (error, granted) => {
-      if (client !== this.#client || !this.#filters.has(filter)) return;
+      if (client !== this.#client || !(this.#filters.has(filter) || filter === this.#options.presence?.filter)) return;
       const refused = granted?.some(({ qos }) => qos === REFUSED) === true;
       if (error === null && !refused) return;
       const retryMs = Math.round(delays.next().value);
@@ -148,8 +166,13 @@ export class ExternalSubscriber {
   }
 
   #handle({ topic, payload, qos, retain }: IPublishPacket): Promise<void> | undefined {
+    const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload;
+    const { presence, handler } = this.#options;
+    const heard = presence?.take(topic, bytes) ?? 'none';
+    if (heard === 'renew' && presence !== undefined && this.#client !== undefined) this.#say(this.#client, presence.here);
+    if (heard !== 'none') return undefined;
     try {
-      return this.#options.handler({ topic, payload: typeof payload === 'string' ? Buffer.from(payload) : payload, qos, retain });
+      return handler({ topic, payload: bytes, qos, retain });
     } catch (error) {
       return Promise.reject(error instanceof Error ? error : new Error(messageOf(error)));
     }

@@ -21,6 +21,8 @@ export const deviceTopic = {
 export const nodeTopic = {
   membershipGetResult: (node: string): string => `$hw/events/node/${node}/membership/get/result`,
   membershipUpdated: (node: string): string => `$hw/events/node/${node}/membership/updated`,
+  /** Ours, on an external broker: retained while an edgecore is connected, taken away by its last will. */
+  connected: (node: string): string => `$hw/events/connected/${node}`,
   authInfo: (node: string): string => `$hw/events/node/${node}/authInfo/get/result`,
 };
 

@@ -21,6 +21,9 @@ const HOUSES = new Set(['edge', 'mappers', 'cloud', 'boards', 'conf', 'device-mo
 const MAINS = new Set([
   'edge/main.ts',
   'edge/edgecore.ts',
+  'edge/compose.ts',
+  'edge/mqtt-sides.ts',
+  'edge/service-modules.ts',
   'cloud/main.ts',
   'cloud/cloudcore.ts',
   'cloud/kube-access.ts',

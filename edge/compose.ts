@@ -1,0 +1,195 @@
+/** Owns the composition of edgecore: which module gets which port. Everything that knows several rooms is here. */
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { Bus } from '#beehive/bus.ts';
+import type { Committer } from '#beehive/commit.ts';
+import type { Config } from '#beehive/config.ts';
+import { createMemoryTrim } from '#beehive/memory-trim.ts';
+import type { Module } from '#beehive/module.ts';
+import { responseTo, type BeehiveMessage } from '#wire/message.ts';
+import { createMapperHost } from '../mappers/host/mapper-host.ts';
+import { createPlugins } from '../mappers/index.ts';
+import { createBroker, type Broker } from './broker/broker.ts';
+import type { settings } from './config.ts';
+import { DeviceTwin } from './devicetwin/devicetwin.ts';
+import type { EdgeOptions } from './edgecore.ts';
+import { EdgeHub } from './edgehub/edgehub.ts';
+import { UploadQueue } from './edgehub/upload-queue.ts';
+import { NodeStatus } from './edged/node-status.ts';
+import { EventBus } from './eventbus/eventbus.ts';
+import type { ExternalMqtt } from './eventbus/external-client.ts';
+import { MetaManager } from './metamanager/metamanager.ts';
+import { createExternal, embeddedSide, externalSide, internalAddress } from './mqtt-sides.ts';
+import { brokerModule, externalModule, lastSeenModule, storeEvents, storeModule } from './service-modules.ts';
+import type { EdgeDatabase } from './store/database.ts';
+import { createCommitter } from './store/group-commit.ts';
+import { createMetaTable, createSubTopicTable, type MetaTable } from './store/meta-table.ts';
+import { createTwinTable } from './store/twin-table.ts';
+import { createUploadTable } from './store/upload-table.ts';
+import { NODE_VERSION } from './version.ts';
+
+export type ComposeOptions = EdgeOptions & { node: string; path: string; database: EdgeDatabase };
+
+export interface Parts {
+  /** In start order. */
+  modules: Module[];
+  twin: DeviceTwin;
+  broker: Broker;
+}
+
+/** What most rooms share. */
+interface Ground extends ComposeOptions {
+  bus: Bus<BeehiveMessage>;
+  committer: Committer;
+  meta: MetaTable;
+  /** Client id of the mapper host; nobody outside can take it. */
+  hostName: string;
+  /** Known before it is made: broker and twins hand it what they have. */
+  eventbus: () => EventBus;
+}
+
+export function compose(options: ComposeOptions): Parts {
+  const { config } = options;
+  const { sqlite } = options.database;
+  const ground = layGround(options, () => eventbus);
+  const { committer } = ground;
+  const hub = makeHub(ground, () => uploads.restart());
+  const uploads = new UploadQueue({
+    table: createUploadTable(sqlite, config.get('modules.edgeHub.uploads.maxBytes')),
+    committer,
+    link: hub,
+  });
+  const broker = makeBroker(ground);
+  const external: ExternalMqtt | undefined = isExternal(config)
+    ? createExternal(options, (message) => eventbus.ingestExternal(message, external?.others ?? new Set()))
+    : undefined;
+  const twin = makeTwin(ground, hub);
+  const sides = [embeddedSide(broker.port('eventbus'), config), ...(external === undefined ? [] : [externalSide(external, config)])];
+  const eventbus: EventBus = new EventBus({
+    ...ground,
+    topics: createSubTopicTable(sqlite),
+    twin,
+    uploads,
+    sides,
+    answer: answering(ground, hub),
+  });
+  const wanted: (Module | false | undefined)[] = [
+    config.get('modules.deviceTwin.enable') && twin,
+    config.get('modules.metaManager.enable') && new MetaManager({ ...ground, peerIsOurs: () => hub.peer === 'hivelet' }),
+    config.get('modules.eventBus.enable') && eventbus,
+    brokerModule(broker),
+    external && externalModule(external),
+    config.get('modules.mapperHost.enable') && makeHost(ground, { broker, twin }),
+    config.get('modules.edged.enable') && makeStatus(ground, hub),
+    config.get('modules.edgeHub.enable') && hub,
+    lastSeenModule(twin),
+    storeModule(committer),
+    createMemoryTrim({ collect: (globalThis as { gc?: () => void }).gc, work: () => committer.stats.jobs }),
+  ];
+  return { modules: wanted.filter((module): module is Module => typeof module === 'object'), twin, broker };
+}
+
+function layGround(options: ComposeOptions, eventbus: () => EventBus): Ground {
+  const { clock, database, path } = options;
+  const { sqlite } = database;
+  return {
+    ...options,
+    bus: new Bus<BeehiveMessage>(clock),
+    committer: createCommitter({ sqlite, path, clock, ...storeEvents(options) }),
+    meta: createMetaTable(sqlite),
+    hostName: `mapper-host-${randomUUID()}`,
+    eventbus,
+  };
+}
+
+function makeHub({ config, dataDir, node, database, bus }: Ground, onConnected: () => void): EdgeHub {
+  const pki = (name: string): string => join(dataDir, 'edge', 'pki', name);
+  return new EdgeHub({
+    bus,
+    heartbeatMs: seconds(config, 'modules.edgeHub.heartbeat'),
+    onConnected,
+    socket: {
+      server: config.get('modules.edgeHub.websocket.server'),
+      projectId: config.get('modules.edgeHub.projectID'),
+      node,
+      storeUuid: database.storeUuid,
+      caFile: config.get('modules.edgeHub.tlsCaFile') || pki('ca.crt'),
+      certFile: config.get('modules.edgeHub.tlsCertFile') || pki('node.crt'),
+      keyFile: config.get('modules.edgeHub.tlsPrivateKeyFile') || pki('node.key'),
+      handshakeTimeoutMs: seconds(config, 'modules.edgeHub.websocket.handshakeTimeout'),
+    },
+  });
+}
+
+function makeBroker({ config, dataDir, clock, log, hostName, eventbus }: Ground): Broker {
+  const listens = config.get('modules.eventBus.enable') && config.get('modules.eventBus.mqttMode') !== 2;
+  return createBroker({
+    clock,
+    log: log.child({ module: 'broker' }),
+    listeners: listens ? [{ address: internalAddress(config) }] : [],
+    allowInsecure: config.get('modules.eventBus.allowInsecure'),
+    ingest: (publish) => eventbus().ingest(publish, publish.clientId === hostName),
+    limits: { queueMessages: config.get('modules.eventBus.mqttSessionQueueSize') },
+    store: join(dataDir, 'edge', 'mqtt.db'),
+  });
+}
+
+function makeTwin({ config, node, database, bus, committer, meta, eventbus }: Ground, hub: EdgeHub): DeviceTwin {
+  return new DeviceTwin({
+    node,
+    bus,
+    committer,
+    twins: createTwinTable(database.sqlite),
+    meta,
+    cloud: hub,
+    publisher: { publish: (publication) => eventbus().publish(publication), wanted: (topic) => eventbus().wanted(topic) },
+    strictValues: config.get('modules.deviceTwin.strictValues'),
+    acceptCloudUpdated: config.get('modules.deviceTwin.acceptCloudUpdated'),
+    versionBase: database.versionBase,
+  });
+}
+
+function makeHost({ config, hostName }: Ground, { broker, twin }: Pick<Parts, 'broker' | 'twin'>): Module {
+  return createMapperHost({
+    definitions: twin.definitions(),
+    mqtt: broker.port(hostName, { asClient: true }),
+    plugins: createPlugins({
+      modbus: { allowedSerialPorts: config.get('modules.mapperHost.allowedSerialPorts') },
+      iio: { sysfsRoot: config.get('modules.mapperHost.sysfsRoot') },
+    }),
+  });
+}
+
+function makeStatus({ config, node, bus }: Ground, hub: EdgeHub): NodeStatus {
+  return new NodeStatus({
+    node,
+    namespace: config.get('modules.edged.registerNodeNamespace'),
+    nodeIp: config.get('modules.edged.nodeIP'),
+    register: config.get('modules.edged.registerNode'),
+    labels: config.get('modules.edged.labels'),
+    annotations: config.get('modules.edged.annotations'),
+    frequencyMs: seconds(config, 'modules.edged.nodeStatusUpdateFrequency'),
+    version: NODE_VERSION,
+    bus,
+    cloud: hub,
+  });
+}
+
+function isExternal(config: Config<typeof settings>): boolean {
+  return config.get('modules.eventBus.mqttMode') !== 0;
+}
+
+/** KubeEdge clouds expect no answer to messages of group user; ours does. */
+function answering({ bus, clock, log }: Ground, hub: EdgeHub): (message: BeehiveMessage, fault?: string) => void {
+  return (message, fault) => {
+    if (hub.peer !== 'hivelet') return;
+    const said = responseTo(message, clock.now(), fault === undefined ? {} : { operation: 'error', content: fault });
+    bus.send(hub.name, said).catch((error: unknown) => log.debug('eventbus.answer.dropped', { error }));
+  };
+}
+
+type SecondsKey = 'modules.edgeHub.heartbeat' | 'modules.edged.nodeStatusUpdateFrequency' | 'modules.edgeHub.websocket.handshakeTimeout';
+
+function seconds(config: Config<typeof settings>, key: SecondsKey): number {
+  return config.get(key) * 1000;
+}
