@@ -57,6 +57,7 @@ function parseHardware(topic: string): EdgeTopic {
   if (parts[1] !== 'events') return { kind: 'other' };
   const identity = parts[3] ?? '';
   if (parts[2] === 'upload') return { kind: 'upload' };
+  if (parts[2] === 'connected') return { kind: 'ignored' };
   if (parts[2] === 'node') {
     return parts.length === 6 && identity !== '' && parts[4] === 'membership' && parts[5] === 'get'
       ? { kind: 'membership.get', node: identity }
