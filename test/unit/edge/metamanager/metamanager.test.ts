@@ -54,7 +54,11 @@ async function rig(ours = true) {
   };
   read().catch(() => undefined);
   await manager.start({ clock, log: silentLogger(), signal: stop.signal, failed: () => undefined });
-  const send = (id: string, verb: string, { resource = 'default/configmap/c', content = { a: 1 } }: { resource?: string; content?: unknown } = {}): void => {
+  const send = (
+    id: string,
+    verb: string,
+    { resource = 'default/configmap/c', content = { a: 1 } }: { resource?: string; content?: unknown } = {},
+  ): void => {
     const message = createMessage(0, { source: 'edgecontroller', group: 'resource', operation: verb, resource, content });
     void bus.send('metaManager', { ...message, header: { ...message.header, msg_id: id } });
   };
