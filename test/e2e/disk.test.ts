@@ -91,6 +91,15 @@ async function fullDisk(disk: SmallDisk): Promise<void> {
   assert.is(before, `${String(number - 1)} ${'x'.repeat(8000)}`, 'the state is what was answered last');
   for (let tries = 0; tries < 5; tries++) assert.match(await send(++number), '"code":500');
   assert.is(await value(), before);
+  const from = mqtt.seen.length;
+  mqtt.publish(topic('d1', 'state/update'), JSON.stringify({ event_id: 'state', state: 'online', reason: 'r'.repeat(1000) }));
+  const [got, refused] = await Promise.all([
+    ask(mqtt, topic('d1', 'twin/get'), {}),
+    mqtt.message('the refusal', (seen) => seen.topic === topic('d1', 'state/update/result'), from),
+  ]);
+  assert.is(got['code'], undefined, 'a question that shares the transaction is answered all the same');
+  assert.match(refused.payload, '"event_id":"state"');
+  assert.match(refused.payload, '"code":500');
   assert.is(acknowledged, number - 6, 'none of the refused ones was acknowledged');
   assert.is(edge.events('store.failed').length, 1, 'one event, however many updates were refused');
   assert.is(edge.events('store.failed')[0]?.['code'], 'STORE_FULL');
