@@ -2,9 +2,9 @@
 import { join } from 'node:path';
 import { MessageChannel } from 'node:worker_threads';
 import { systemClock } from '#beehive/clock.ts';
-import { readProgramLine, type ProgramLine } from '#beehive/command-line.ts';
+import { readProgramConfig, readProgramLine, type ProgramLine } from '#beehive/command-line.ts';
 import { HiveletError } from '#beehive/errors.ts';
-import { loadConfig, type Config } from '#beehive/config.ts';
+import type { Config } from '#beehive/config.ts';
 import type { Logger } from '#beehive/log.ts';
 import { programLogger, reportFailure, stopSignal } from '#beehive/program.ts';
 import { sdNotify } from '#beehive/sd-notify.ts';
@@ -30,14 +30,14 @@ interface Running {
 }
 
 async function main(argv: readonly string[]): Promise<number> {
-  const args = readArguments(argv);
+  const args = await readArguments(argv);
   if (typeof args === 'string') {
     process.stdout.write(args);
     return 0;
   }
-  const config = loadConfig(cloudSchema, { file: args.config, sets: args.sets });
-  if (args.print) {
-    process.stdout.write(config.print());
+  const config = await readProgramConfig(cloudSchema, args);
+  if (typeof config === 'string') {
+    process.stdout.write(config);
     return 0;
   }
   const log = programLogger(systemClock, { level: args.level, ...(args.format === undefined ? {} : { format: args.format }) });
@@ -93,7 +93,7 @@ async function run(args: Arguments, log: Logger, start: (signal: AbortSignal) =>
 }
 
 /** The launcher leaves `api` as the first word, and takes `cloud` away. */
-function readArguments(argv: readonly string[]): Arguments | string {
+async function readArguments(argv: readonly string[]): Promise<Arguments | string> {
   const program: Program = argv[0] === 'api' ? 'api' : 'cloud';
   const options = {
     program,
@@ -102,7 +102,7 @@ function readArguments(argv: readonly string[]): Arguments | string {
     version: VERSION,
     ownFile: (dataDir: string) => join(dataDir, 'cloud', 'cloudcore.yaml'),
   };
-  const line = readProgramLine(options, program === 'api' ? argv.slice(1) : argv);
+  const line = await readProgramLine(options, program === 'api' ? argv.slice(1) : argv);
   return typeof line === 'string' ? line : { ...line, program };
 }
 

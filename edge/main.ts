@@ -1,6 +1,5 @@
 /** Owns the program edgecore: command line, composition of the modules, start and stop. */
-import { readProgramLine, type ProgramOptions } from '#beehive/command-line.ts';
-import { loadConfig } from '#beehive/config.ts';
+import { readProgramConfig, readProgramLine, type ProgramOptions } from '#beehive/command-line.ts';
 import { systemClock } from '#beehive/clock.ts';
 import { programLogger, reportFailure, stopSignal } from '#beehive/program.ts';
 import { sdNotify } from '#beehive/sd-notify.ts';
@@ -19,14 +18,14 @@ const options = {
 } as const satisfies ProgramOptions;
 
 async function main(argv: readonly string[]): Promise<number> {
-  const args = readProgramLine(options, argv);
+  const args = await readProgramLine(options, argv);
   if (typeof args === 'string') {
     process.stdout.write(args);
     return 0;
   }
-  const config = loadConfig(edgeSchema, { file: args.config, sets: args.sets });
-  if (args.print) {
-    process.stdout.write(config.print());
+  const config = await readProgramConfig(edgeSchema, args);
+  if (typeof config === 'string') {
+    process.stdout.write(config);
     return 0;
   }
   const log = programLogger(systemClock, { level: args.level, ...(args.format === undefined ? {} : { format: args.format }) });

@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import type { Clock } from '#beehive/clock.ts';
-import { loadConfig, nearestSetting } from '#beehive/config.ts';
+import { loadConfig } from '#beehive/config-file.ts';
+import { nearestSetting } from '#beehive/config.ts';
 import { HiveletError, messageOf } from '#beehive/errors.ts';
 import { fieldsOf } from '#device-models/fields.ts';
 import { cloudSchema } from '../../cloud/config.ts';

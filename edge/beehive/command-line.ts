@@ -1,7 +1,7 @@
 /** Owns the flags that every long-running program of ours takes, and what they print. */
 import { existsSync } from 'node:fs';
 import { parseArgs, type ParseArgsConfig } from 'node:util';
-import { defaultConfig, type ConfigSchema, type Setting } from './config.ts';
+import { configOfSets, type Config, type ConfigSchema, type Setting } from './config.ts';
 import { HiveletError, messageOf } from './errors.ts';
 import type { LogLevel } from './log.ts';
 import { defaultDataDir } from './program.ts';
@@ -47,12 +47,14 @@ const common = {
 } as const satisfies ParseArgsConfig['options'];
 
 /** A text is to be printed, and the program ends with 0. Throws USAGE. */
-export function readProgramLine(options: ProgramOptions, argv: readonly string[]): ProgramLine | string {
+export async function readProgramLine(options: ProgramOptions, argv: readonly string[]): Promise<ProgramLine | string> {
   const { values, extra } = parse(options, argv);
   if (values.help === true) return helpOf(options);
   if (values.version === true) return `${options.version}\n`;
-  if (values.defaultconfig === true) return defaultConfig(options.schema, false);
-  if (values.minconfig === true) return defaultConfig(options.schema, true);
+  if (values.defaultconfig === true || values.minconfig === true) {
+    const { defaultConfig } = await import('./config-file.ts');
+    return defaultConfig(options.schema, values.minconfig === true);
+  }
   const level = values['log-level'] ?? 'info';
   if (!isLevel(level)) throw usage(options, `--log-level ${level}: use ${levels.join(', ')}`);
   const format = values['log-format'];
@@ -68,6 +70,17 @@ export function readProgramLine(options: ProgramOptions, argv: readonly string[]
     print: values['print-config'] === true,
     extra,
   };
+}
+
+/** The settings in force, or their text when `--print-config` was given. The YAML reader is loaded only for those who need it. */
+export async function readProgramConfig<const T extends readonly Setting[]>(
+  schema: ConfigSchema<T>,
+  { config: file, sets, print }: ProgramLine,
+): Promise<Config<T> | string> {
+  if (file === undefined && !print) return configOfSets(schema, sets);
+  const { loadConfig, printConfig } = await import('./config-file.ts');
+  const config = loadConfig(schema, { file, sets });
+  return print ? printConfig(schema, config) : config;
 }
 
 function parse(options: ProgramOptions, argv: readonly string[]) {

@@ -1,21 +1,9 @@
-/** Owns reading a configuration file and `--set` into paths, values and the places where they stand. */
+/** Owns reading a configuration file into paths, values and the places where they stand. */
 import { readFileSync } from 'node:fs';
 import { LineCounter, isAlias, isMap, isScalar, isSeq, parseDocument, type Document, type Node, type YAMLMap } from 'yaml';
+import type { Reading } from './config-set.ts';
 import type { ConfigSchema, Setting } from './config.ts';
 import { HiveletError, messageOf } from './errors.ts';
-
-export interface Given {
-  value: unknown;
-  /** `edgecore.yaml:12` or `--set modules.x=y`. */
-  where: string;
-}
-
-export interface Reading {
-  /** By dotted path; what is read later wins. */
-  given: Map<string, Given>;
-  /** One sentence each, with its place. */
-  faults: string[];
-}
 
 type AnySchema = ConfigSchema<readonly Setting[]>;
 
@@ -38,34 +26,6 @@ export function readFile(schema: AnySchema, file: string, reading: Reading): boo
   const where = (node: unknown): string => `${file}:${String(lines.linePos(rangeStart(node)).line)}`;
   walk(root, { path: [], schema, document, where, reading });
   return readHeader(schema, file, reading);
-}
-
-/** Adds one `path.to.key=value` to `reading`. */
-export function readSet(schema: AnySchema, set: string, { given, faults }: Reading): void {
-  const equals = set.indexOf('=');
-  if (equals <= 0) {
-    faults.push(`--set ${set}: write it as path.to.key=value`);
-    return;
-  }
-  const path = set.slice(0, equals);
-  const text = set.slice(equals + 1);
-  const where = `--set ${set}`;
-  const map = schema.settings.find((row) => row.type === 'map' && path.startsWith(`${row.path}.`));
-  if (map !== undefined) {
-    const before = given.get(map.path)?.value;
-    const others = typeof before === 'object' && before !== null ? Object.entries(before) : [];
-    given.set(map.path, { value: Object.fromEntries([...others, [path.slice(map.path.length + 1), text]]), where });
-    return;
-  }
-  const setting = schema.settings.find((row) => row.path === path);
-  if (setting?.type === 'string') given.set(path, { value: text, where });
-  else if (setting?.type === 'strings') given.set(path, { value: text.split(',').filter((item) => item !== ''), where });
-  else {
-    const document = parseDocument(text);
-    const [error] = document.errors;
-    if (error === undefined) given.set(path, { value: valueOf(document.contents, { setting, document }), where });
-    else faults.push(`${where}: ${error.message.split('\n')[0] ?? ''}`);
-  }
 }
 
 function textOf(file: string): string {

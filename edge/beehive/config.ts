@@ -1,6 +1,5 @@
 /** Owns configuration: a table of settings, a KubeEdge-shaped YAML file and `--set` laid over it, all faults with their place. */
-import { stringify } from 'yaml';
-import { readFile, readSet, type Reading } from './config-source.ts';
+import { readSet, type Reading } from './config-set.ts';
 import { nearestSetting } from './config-suggestion.ts';
 import { checkSetting } from './config-value.ts';
 import { HiveletError } from './errors.ts';
@@ -50,24 +49,26 @@ export interface Config<T extends readonly Setting[]> {
   readonly warnings: readonly string[];
   /** A KubeEdge file was given. */
   readonly kubeedgeFile: boolean;
-  /** Effective values as YAML. */
-  print(): string;
-}
-
-export interface ConfigInput {
-  /** Path of the YAML file, or undefined for defaults only. */
-  file?: string | undefined;
-  /** `path.to.key=value`, applied last, in order. A key of a map setting is one path more: `modules.edged.labels.site=hall-2`. */
-  sets?: readonly string[];
 }
 
 type AnySchema = ConfigSchema<readonly Setting[]>;
 
-/** Throws CONFIG_INVALID with all faults at once, one a line. A key without a value (`mqttMode:`) is as good as absent. */
-export function loadConfig<const T extends readonly Setting[]>(schema: ConfigSchema<T>, input: ConfigInput): Config<T> {
-  const reading: Reading = { given: new Map(), faults: [] };
-  const kubeedgeFile = input.file !== undefined && readFile(schema, input.file, reading);
-  for (const set of input.sets ?? []) readSet(schema, set, reading);
+/**
+ * A configuration from `--set` alone: it needs no YAML reader, which costs a board 2.5 MB. Throws CONFIG_INVALID with all faults at
+ * once, one a line. A key without a value is as good as absent.
+ */
+export function configOfSets<const T extends readonly Setting[]>(schema: ConfigSchema<T>, sets: readonly string[]): Config<T> {
+  return buildConfig(schema, sets, { given: new Map(), faults: [], kubeedgeFile: false });
+}
+
+/** Lays `sets` over what a file gave. */
+export function buildConfig<const T extends readonly Setting[]>(
+  schema: ConfigSchema<T>,
+  sets: readonly string[],
+  reading: Reading & { kubeedgeFile: boolean },
+): Config<T> {
+  const { kubeedgeFile } = reading;
+  for (const set of sets) readSet(schema, set, reading);
   const values = new Map<string, unknown>(schema.settings.map((setting) => [setting.path, defaultOf(setting, kubeedgeFile)]));
   const { checked, ignored, faults } = checkAll(schema, reading);
   if (faults.length > 0) throw new HiveletError('CONFIG_INVALID', faults.join('\n'));
@@ -78,15 +79,7 @@ export function loadConfig<const T extends readonly Setting[]>(schema: ConfigSch
     isSet: (path) => checked.has(path),
     warnings: ignored.length === 0 ? [] : [`settings of features that Hivelet does not have are ignored: ${ignored.join(', ')}`],
     kubeedgeFile,
-    print: () => printSettings(schema, (setting) => values.get(setting.path)),
   };
-}
-
-/** `--defaultconfig` and `--minconfig`: a file with a comment for each setting. */
-export function defaultConfig(schema: AnySchema, minimal: boolean): string {
-  const settings = minimal ? schema.settings.filter((row) => row.minimal === true) : schema.settings;
-  const notes = settings.map((row) => `# ${row.path}: ${row.doc}${row.unit === undefined ? '' : ` [${row.unit}]`}`);
-  return `${printSettings({ ...schema, settings }, (setting) => setting.default)}\n${notes.join('\n')}\n`;
 }
 
 function defaultOf(setting: Setting, kubeedgeFile: boolean): unknown {
@@ -128,15 +121,4 @@ function checkAll(schema: AnySchema, { given, faults: found }: Reading): Verdict
 function isEmpty(value: unknown): boolean {
   if (value === undefined || value === null) return true;
   return typeof value === 'object' && !Array.isArray(value) && Object.keys(value).length === 0;
-}
-
-function printSettings(schema: AnySchema, valueOf: (setting: Setting) => unknown): string {
-  const root: Record<string, unknown> = { apiVersion: schema.apiVersion, kind: schema.kind };
-  for (const setting of schema.settings) {
-    const keys = setting.path.split('.');
-    let at = root;
-    for (const key of keys.slice(0, -1)) at = (at[key] ??= {}) as Record<string, unknown>;
-    at[keys.at(-1) ?? ''] = valueOf(setting);
-  }
-  return stringify(root);
 }

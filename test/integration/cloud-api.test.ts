@@ -6,7 +6,7 @@ import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { systemClock } from '#beehive/clock.ts';
-import { loadConfig } from '#beehive/config.ts';
+import { loadConfig } from '#beehive/config-file.ts';
 import { HiveletError } from '#beehive/errors.ts';
 import { silentLogger } from '#beehive/log.ts';
 import { startCloud } from '#cloud/cloudcore.ts';

@@ -2,7 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { systemClock, type Clock } from '#beehive/clock.ts';
-import { loadConfig } from '#beehive/config.ts';
+import { loadConfig } from '#beehive/config-file.ts';
 import { silentLogger } from '#beehive/log.ts';
 import { cloudSchema } from '#cloud/config.ts';
 import { serveApi } from '#cloud/kube-access.ts';

@@ -1,6 +1,6 @@
 /** Owns a cloud inside the test's process: API server, controllers, hub, on free ports of loopback. */
 import { systemClock, type Clock } from '#beehive/clock.ts';
-import { loadConfig } from '#beehive/config.ts';
+import { loadConfig } from '#beehive/config-file.ts';
 import { createLogger, type LogLine } from '#beehive/log.ts';
 import { startCloud, type Cloud } from '#cloud/cloudcore.ts';
 import { cloudSchema } from '#cloud/config.ts';

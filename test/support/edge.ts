@@ -1,7 +1,7 @@
 /** Owns an edge inside the test's process, with an MQTT client beside it. */
 import { connect, type MqttClient } from 'mqtt';
 import { systemClock, type Clock } from '#beehive/clock.ts';
-import { loadConfig } from '#beehive/config.ts';
+import { loadConfig } from '#beehive/config-file.ts';
 import { createLogger, type LogLine } from '#beehive/log.ts';
 import { edgeSchema } from '#edge/config.ts';
 import { startEdge, type Edge } from '#edge/edgecore.ts';

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parse } from 'yaml';
-import { loadConfig } from '#beehive/config.ts';
+import { loadConfig } from '#beehive/config-file.ts';
 import { HiveletError } from '#beehive/errors.ts';
 import { createLogger } from '#beehive/log.ts';
 import { fieldsOf } from '#device-models/fields.ts';

@@ -22,15 +22,15 @@ const options = {
   extra: { bread: ['NAME', 'what to brown'] },
 } as const;
 
-function line(...argv: string[]): ProgramLine {
-  const read = readProgramLine(options, argv);
+async function line(...argv: string[]): Promise<ProgramLine> {
+  const read = await readProgramLine(options, argv);
   if (typeof read === 'string') throw new Error(`a text: ${read}`);
   return read;
 }
 
-function refusal(...argv: string[]): string {
+async function refusal(...argv: string[]): Promise<string> {
   try {
-    readProgramLine(options, argv);
+    await readProgramLine(options, argv);
   } catch (error) {
     if (isHiveletError(error, 'USAGE')) return error.message;
     throw error;
@@ -38,8 +38,8 @@ function refusal(...argv: string[]): string {
   return 'taken';
 }
 
-test('flags are read, own ones in both forms and in any place', () => {
-  const read = line(
+test('flags are read, own ones in both forms and in any place', async () => {
+  const read = await line(
     '--set',
     'slot.count=4',
     '--bread',
@@ -54,23 +54,23 @@ test('flags are read, own ones in both forms and in any place', () => {
   assert.equal(read.sets, ['slot.count=4', 'a.b=c']);
   assert.is(read.extra['bread'], 'rye');
   assert.equal([read.dataDir, read.level, read.format, read.print, read.config], ['/nowhere', 'debug', 'json', false, undefined]);
-  assert.is(line('--bread=rye').extra['bread'], 'rye');
-  assert.is(line().extra['bread'], undefined);
+  assert.is((await line('--bread=rye')).extra['bread'], 'rye');
+  assert.is((await line()).extra['bread'], undefined);
 });
 
-test('the file in the data directory is read when none is named', () => {
+test('the file in the data directory is read when none is named', async () => {
   const dataDir = tempDir();
   mkdirSync(dataDir, { recursive: true });
   writeFileSync(path.join(dataDir, 'toaster.yaml'), '');
-  assert.is(line('--data-dir', dataDir).config, path.join(dataDir, 'toaster.yaml'));
-  assert.is(line('--data-dir', dataDir, '--config', 'other.yaml').config, 'other.yaml');
+  assert.is((await line('--data-dir', dataDir)).config, path.join(dataDir, 'toaster.yaml'));
+  assert.is((await line('--data-dir', dataDir, '--config', 'other.yaml')).config, 'other.yaml');
 });
 
-test('help, version and configuration files are texts to print', () => {
-  assert.match(String(readProgramLine(options, ['--help'])), /^hivelet toaster: browns bread\n[^]*--bread NAME {12}what to brown\n/);
-  assert.is(readProgramLine(options, ['--version']), 'toaster 1\n');
-  assert.match(String(readProgramLine(options, ['--minconfig'])), /slot:\n {2}count: 2/);
-  assert.match(String(readProgramLine(options, ['--defaultconfig'])), /slot:\n {2}count: 2/);
+test('help, version and configuration files are texts to print', async () => {
+  assert.match(String(await readProgramLine(options, ['--help'])), /^hivelet toaster: browns bread\n[^]*--bread NAME {12}what to brown\n/);
+  assert.is(await readProgramLine(options, ['--version']), 'toaster 1\n');
+  assert.match(String(await readProgramLine(options, ['--minconfig'])), /slot:\n {2}count: 2/);
+  assert.match(String(await readProgramLine(options, ['--defaultconfig'])), /slot:\n {2}count: 2/);
 });
 
 for (const [argv, wanted] of [
@@ -80,8 +80,8 @@ for (const [argv, wanted] of [
   [['--log-format=xml'], /--log-format xml: use json or text/],
   [['word'], /word/],
 ] as const) {
-  test(`${argv.join(' ')} is wrong usage`, () => {
-    assert.match(refusal(...argv), wanted);
+  test(`${argv.join(' ')} is wrong usage`, async () => {
+    assert.match(await refusal(...argv), wanted);
   });
 }
 

@@ -3,7 +3,8 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { defaultConfig, loadConfig, type ConfigSchema, type Setting } from '#beehive/config.ts';
+import { defaultConfig, loadConfig, printConfig } from '#beehive/config-file.ts';
+import { type ConfigSchema, type Setting } from '#beehive/config.ts';
 import { edgeSchema } from '#edge/config.ts';
 import { tempDir } from '#test/support/temp-dir.ts';
 import { refusal } from './refusal.ts';
@@ -248,7 +249,7 @@ test('a file that cannot be read is named', async () => {
 
 test('what is printed can be read again and means the same', () => {
   const config = load(kubeedge, 'modules.bus.password=0123', 'modules.node.labels.version=1.10', 'modules.bus.ports=true');
-  const again = load(config.print());
+  const again = load(printConfig(schema, config));
   for (const { path: name } of settings) assert.equal(again.get(name), config.get(name), name);
   assert.equal([again.kubeedgeFile, again.warnings], [false, []]);
 });

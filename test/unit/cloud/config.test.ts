@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { loadConfig } from '#beehive/config.ts';
+import { loadConfig } from '#beehive/config-file.ts';
 import { cloudSchema, parseListen } from '#cloud/config.ts';
 import { tempDir } from '#test/support/temp-dir.ts';
 

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { defaultConfig, loadConfig } from '#beehive/config.ts';
+import { defaultConfig, loadConfig } from '#beehive/config-file.ts';
 import { cloudSchema } from '#cloud/config.ts';
 import { edgeSchema } from '#edge/config.ts';
 import { settingsPage } from './settings-page.ts';
