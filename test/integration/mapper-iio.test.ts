@@ -165,7 +165,9 @@ test('a read that fails with EIO is repeated, up to five times', async (sysfs) =
     { name: 'humidityrelative', value: 45_000n },
   ]);
   assert.is(sysfs.clock.monotonic() - started, 50 + 100 + 150 + 200);
-  const timer = sysfs.clock.timer(60, () => void rm(file).then(() => writeFile(file, '22000\n')));
+  // By rename: in between the file would be gone, which is another fault.
+  await writeFile(`${file}.next`, '22000\n');
+  const timer = sysfs.clock.timer(60, () => void rename(`${file}.next`, file));
   assert.equal(values(await read(sysfs, connection, 'temp')), [22_000n]);
   timer.cancel();
 });
