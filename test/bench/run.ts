@@ -18,7 +18,7 @@ const measurements: Record<string, () => Promise<void>> = {
   start: () => startUp(values.quick ? 3 : 11),
   idle: () => idleMemory(values.quick ? 10 : 60),
   memory: () => memoryAfterUpdates(values.quick ? 20_000 : 100_000),
-  wear: () => wear(30, values.quick ? 60 : 600),
+  wear: () => wear(30, values.quick ? 60 : 330),
   patch: () => patchToRegister(values.quick ? 20 : 200),
 };
 
