@@ -65,7 +65,8 @@ function puback(id: number): RegExp {
     const names: Record<number, string> = { 9: '\\\\t', 10: '\\\\n', 11: '\\\\v', 12: '\\\\f', 13: '\\\\r', 34: '\\\\"', 92: '\\\\\\\\' };
     return names[byte] ?? (byte >= 32 && byte < 127 ? `(?:${text}|${octal})` : octal);
   });
-  return new RegExp(`"@\\\\2${high ?? ''}${low ?? ''}`);
+  // strace writes a number in full where a digit follows.
+  return new RegExp(`"@\\\\0{0,2}2${high ?? ''}${low ?? ''}`);
 }
 
 /** What a run was told, and what it was asked to do: numbers that grow. */
