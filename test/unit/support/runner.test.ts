@@ -56,6 +56,20 @@ for (const [file, counts, reason] of broken) {
   });
 }
 
+test('a file with real processes that failed is run once more alone; what passes then is named', async () => {
+  const finished = await run(['--e2e', 'unsteady'], { UNSTEADY_MARKER: path.join(tempDir(), 'marker') });
+  assert.is(lastLine(finished), '1 passed, 0 failed, 0 skipped');
+  assert.is(finished.code, 0);
+  assert.match(finished.stdout, /^UNSTEADY test\/e2e\/unsteady\.test\.ts: failed at first, passed alone$/m);
+});
+
+test('what fails again has failed', async () => {
+  const finished = await run(['--e2e', 'failing']);
+  assert.is(lastLine(finished), '0 passed, 1 failed, 0 skipped');
+  assert.is(finished.code, 1);
+  assert.is(finished.stdout.match(/^FAIL test\/e2e\/failing\.test\.ts {2}/gm)?.length, 2);
+});
+
 test('a hanging file says what it holds open', async () => {
   assert.match((await run(['unit/hanging'])).stdout, /still open: .*Timeout/);
 });
