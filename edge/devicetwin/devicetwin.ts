@@ -230,6 +230,9 @@ export class DeviceTwin implements Module {
       run: handler,
       done: (outcome) => {
         this.#answer(message, ours, outcome.fault);
+        const device = parseDeviceResource(route.resource);
+        if (device?.kind === 'cloud_updated' && outcome.fault === undefined)
+          room.log.info('twin.desired.stored', { device: device.id, message: message.header.msg_id });
         // After the whole list everything is told once, whatever of it the list has changed.
         const whole = ours && outcome.fault === undefined && route.resource === membershipDetail;
         this.#deliver(whole ? { ...outcome, upstream: [] } : outcome);

@@ -18,6 +18,7 @@ const hops = {
   sent: `cloud: PATCH Device ${DEVICE}, desired ${PROPERTY}`,
   stored: 'API: stored, on disk',
   down: 'cloudcore: sent to the board',
+  received: 'edge: received, on disk, acknowledged',
   delta: `MQTT: ${deviceTopic.twinDelta(DEVICE)}`,
   written: 'thermostat: register written over Modbus',
   document: `MQTT: ${deviceTopic.twinDocument(DEVICE)} shows it reported`,
@@ -46,6 +47,7 @@ export class RoundTrip {
   event(child: string, { event, time, fields }: LogEvent): void {
     const atMs = Date.parse(time);
     if (child === 'cloud' && event === 'device.down' && fields['device'] === DEVICE) this.#trace?.mark(hops.down, atMs);
+    if (child === 'edge' && event === 'twin.desired.stored' && fields['device'] === DEVICE) this.#trace?.mark(hops.received, atMs);
     const values = fields['values'];
     const written = child === 'thermostat' && event === 'simulator.written' && Array.isArray(values) && numberOf(values[0]) === this.#raw;
     if (written) this.#trace?.mark(hops.written, atMs);
