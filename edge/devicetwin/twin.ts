@@ -48,7 +48,7 @@ export function mergeLocal(name: string, { current, message }: Meeting, context:
   if (message === null) {
     // `null` for a key that does not exist is ignored; the others of the message are applied (defect T9).
     return alive?.optional === true
-      ? { kind: 'deleted', twin: tombstone(alive, bump(alive.expectedVersion), bump(alive.actualVersion)) }
+      ? { kind: 'deleted', twin: tombstone(alive, bump(alive.expectedVersion), bump(alive.actualVersion, context.versionBase)) }
       : { kind: 'untouched' };
   }
   const type = alive?.type ?? wordOf(message) ?? NEW_TYPE;

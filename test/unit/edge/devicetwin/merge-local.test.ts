@@ -219,4 +219,15 @@ for (const [twin, tolerance, wanted] of deltas) {
     assert.is(differs(twin, tolerance), wanted));
 }
 
+for (const [what, message] of [
+  ['a changed report', says('2')],
+  ['a deletion', null],
+] as const) {
+  test(`${what} starts above all versions that a run before may have told`, () => {
+    const before = stored('string', undefined, '1', { optional: true });
+    const result = mergeLocal('p', { current: before, message }, { now: NOW, tolerance: 0, versionBase: 2 ** 32 });
+    assert.equal('twin' in result ? result.twin.actualVersion : result.kind, { cloud: 0, edge: 2 ** 32 + 1 });
+  });
+}
+
 test.run();
