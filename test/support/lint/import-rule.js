@@ -26,6 +26,7 @@ const MAINS = new Set([
   'edge/service-modules.ts',
   'cloud/main.ts',
   'cloud/cloudcore.ts',
+  'cloud/compose.ts',
   'cloud/kube-access.ts',
   'mappers/index.ts',
 ]);

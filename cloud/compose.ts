@@ -1,0 +1,111 @@
+/** Owns which module of cloudcore gets which port, and the order in which they start: everything that knows several rooms. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '#beehive/clock.ts';
+import type { Config } from '#beehive/config.ts';
+import { HiveletError, messageOf } from '#beehive/errors.ts';
+import type { Health, Module } from '#beehive/module.ts';
+import type { BeehiveMessage } from '#wire/message.ts';
+import { CloudHub } from './cloudhub/cloudhub.ts';
+import { HttpsService } from './cloudhub/https-service.ts';
+import type { NewUpload, UploadStore } from './cloudhub/upload-store.ts';
+import type { settings } from './config.ts';
+import { DeviceController } from './devicecontroller/devicecontroller.ts';
+import { EdgeController } from './edgecontroller/edgecontroller.ts';
+import { cloudFiles } from './pki/init.ts';
+import type { KubeApi } from './store/kube-api.ts';
+
+const CRD_FOLDER = join(import.meta.dirname, '../device-models/crds');
+
+export interface CloudHealth {
+  ok: boolean;
+  modules: Record<string, Health>;
+}
+
+export interface CloudModules {
+  hub: CloudHub;
+  https: HttpsService;
+  devices: DeviceController;
+  /** In the order in which they start. */
+  modules: Module[];
+}
+
+export interface CloudParts {
+  config: Config<typeof settings>;
+  dataDir: string;
+  clock: Clock;
+  api: KubeApi;
+  foreign: boolean;
+  uploads: UploadStore;
+  health: () => CloudHealth;
+}
+
+/** Nothing is started yet. Throws CONFIG_INVALID for a certificate file that cannot be read. */
+export async function compose(options: CloudParts): Promise<CloudModules> {
+  const { config, dataDir, api, foreign, clock, uploads, health } = options;
+  const tls = await readTls(config, dataDir);
+  const nodes = new EdgeController({ api, renewLeases: foreign });
+  const devices = new DeviceController({
+    api,
+    definitions: CRD_FOLDER,
+    dropLinks: () => hub.dropLinks(),
+    clusterChanged: () => nodes.startAnew('the Kubernetes API is that of another cluster now'),
+  });
+  const hub: CloudHub = new CloudHub({
+    listen: { host: config.get('modules.cloudHub.websocket.address'), port: config.get('modules.cloudHub.websocket.port') },
+    tls,
+    nodeLimit: config.get('modules.cloudHub.nodeLimit'),
+    keepaliveLimitMs: config.get('modules.cloudHub.keepaliveInterval') * 1000,
+    writeLimitMs: config.get('modules.cloudHub.writeTimeout') * 1000,
+    allowUnbound: config.get('modules.cloudHub.allowUnboundCertificates'),
+    clusterUid: () => (devices.ready ? devices.clusterUid : undefined),
+    connected: (link) => devices.connected(link),
+    handlers: {
+      device: (link, message) => devices.receive(link, message),
+      node: (link, message) => nodes.receive(link, message),
+      heard: (node) => nodes.heard(node),
+      upload: (link, message, stored) => uploads.append(uploadOf(link.node, message, clock.now()), stored),
+    },
+  });
+  const https = new HttpsService({
+    listen: { host: config.get('modules.cloudHub.https.address'), port: config.get('modules.cloudHub.https.port') },
+    tls,
+    adminToken: (await readFile(cloudFiles(dataDir).adminToken, 'utf8')).trim(),
+    uploads,
+    health,
+  });
+  const wanted: [boolean, Module][] = [
+    // First what tells how far the start is: the next one waits for the API.
+    [config.get('modules.cloudHub.https.enable'), https],
+    [config.get('modules.deviceController.enable'), devices],
+    [config.get('modules.edgeController.enable'), nodes],
+    [config.get('modules.cloudHub.enable'), hub],
+  ];
+  return { hub, https, devices, modules: wanted.flatMap(([enabled, module]) => (enabled ? [module] : [])) };
+}
+
+/** Files of the configuration win; a KubeEdge file that names none gets ours. Throws CONFIG_INVALID. */
+async function readTls(config: Config<typeof settings>, dataDir: string): Promise<{ ca: string; cert: string; key: string }> {
+  const files = cloudFiles(dataDir);
+  const read = async (key: 'tlsCAFile' | 'tlsCertFile' | 'tlsPrivateKeyFile', own: string): Promise<string> => {
+    const file = config.get(`modules.cloudHub.${key}`) || own;
+    try {
+      return await readFile(file, 'utf8');
+    } catch (cause) {
+      throw new HiveletError('CONFIG_INVALID', `cannot read ${file} (modules.cloudHub.${key}): ${messageOf(cause)}`, { cause });
+    }
+  };
+  const [ca, cert, key] = await Promise.all([
+    read('tlsCAFile', files.authority.certificate),
+    read('tlsCertFile', files.hub.certificate),
+    read('tlsPrivateKeyFile', files.hub.key),
+  ]);
+  return { ca, cert, key };
+}
+
+/** Payloads of our edges that are no text come as base64; whatever else is no text is kept as JSON. */
+function uploadOf(node: string, { header, route, content }: BeehiveMessage, receivedMs: number): NewUpload {
+  const text = typeof content === 'string' ? content : JSON.stringify(content);
+  const payload = Buffer.from(text, header.encoding === 'base64' ? 'base64' : 'utf8');
+  return { node, id: header.msg_id, topic: route.resource, payload, receivedMs };
+}
