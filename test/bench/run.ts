@@ -5,6 +5,7 @@ import { diskBaseline, diskCost, throughput } from './loads.ts';
 import { idleMemory, memoryAfterUpdates, startUp } from './memory.ts';
 import { patchToRegister } from './patch.ts';
 import { print } from './programs.ts';
+import { chatter, cloudIdle, scale } from './scale.ts';
 import { wear } from './wear.ts';
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string', default: '' } } });
@@ -20,6 +21,9 @@ const measurements: Record<string, () => Promise<void>> = {
   memory: () => memoryAfterUpdates(values.quick ? 20_000 : 100_000),
   wear: () => wear(30, values.quick ? 60 : 330),
   patch: () => patchToRegister(values.quick ? 20 : 200),
+  'cloud-idle': () => cloudIdle(values.quick ? 1 : 5, values.quick ? 5 : 60),
+  chatter: () => chatter(values.quick ? 10 : 60),
+  scale: () => scale(values.quick ? 100 : 1000, values.quick ? 10 : 60),
 };
 
 print({ what: 'machine', node: process.version, cpu: cpus()[0]?.model ?? '', cores: cpus().length, kernel: release(), ...diskBaseline() });
