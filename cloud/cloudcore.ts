@@ -42,13 +42,16 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   for (const { file, action, reason } of outcomes) if (action !== 'kept') log.info('pki.file', { file, action, reason });
   const chosen = await chooseApi({ config, dataDir, clock, log });
   const { qps, burst } = { qps: config.get('kubeAPIConfig.qps'), burst: config.get('kubeAPIConfig.burst') };
-  const api = new KubeClient({ access: chosen.access, clock, qps, burst, userAgent: `hivelet-cloudcore/${options.version}` });
+  const client = { access: chosen.access, clock, userAgent: `hivelet-cloudcore/${options.version}` };
+  const api = new KubeClient({ ...client, qps, burst });
+  const electionApi = new KubeClient(client);
   const supervisor = new Supervisor({ clock, log });
   const open: { uploads?: UploadStore; started: boolean } = { started: false };
   const stop = async (): Promise<void> => {
     await supervisor.stop();
     open.uploads?.close();
     api.close();
+    electionApi.close();
     await chosen.server?.close();
   };
   const health = (): CloudHealth => {
@@ -59,7 +62,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   try {
     signal?.throwIfAborted();
     open.uploads = new UploadStore({ file: join(dataDir, 'cloud', 'uploads.db'), log: log.child({ module: 'cloudhub' }) });
-    const parts = await compose({ ...options, api, foreign: chosen.foreign, health, uploads: open.uploads });
+    const parts = await compose({ ...options, api, electionApi, foreign: chosen.foreign, health, uploads: open.uploads });
     signal?.addEventListener('abort', abort, { once: true });
     await supervisor.start(parts.modules);
     open.started = true;

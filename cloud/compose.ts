@@ -1,9 +1,12 @@
 /** Owns which module of cloudcore gets which port, and the order in which they start: everything that knows several rooms. */
+import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '#beehive/clock.ts';
 import type { Config } from '#beehive/config.ts';
 import { HiveletError, messageOf } from '#beehive/errors.ts';
+import type { Logger } from '#beehive/log.ts';
 import type { Health, Module } from '#beehive/module.ts';
 import type { BeehiveMessage } from '#wire/message.ts';
 import { CloudHub } from './cloudhub/cloudhub.ts';
@@ -14,7 +17,11 @@ import { DeviceController } from './devicecontroller/devicecontroller.ts';
 import { EdgeController } from './edgecontroller/edgecontroller.ts';
 import { cloudFiles } from './pki/init.ts';
 import type { KubeApi } from './store/kube-api.ts';
+import { LeaderElection } from './store/kubeconfig/leader-election.ts';
 
+/** Where the things of cloudcore itself are. */
+const NAMESPACE = 'kubeedge';
+const LEASE = 'cloudcore';
 const CRD_FOLDER = join(import.meta.dirname, '../device-models/crds');
 
 export interface CloudHealth {
@@ -34,7 +41,10 @@ export interface CloudParts {
   config: Config<typeof settings>;
   dataDir: string;
   clock: Clock;
+  log: Logger;
   api: KubeApi;
+  /** The same API on a client of its own: what waits for the bound on requests must not cost the lead. */
+  electionApi: KubeApi;
   foreign: boolean;
   uploads: UploadStore;
   health: () => CloudHealth;
@@ -44,6 +54,7 @@ export interface CloudParts {
 export async function compose(options: CloudParts): Promise<CloudModules> {
   const { config, dataDir, api, foreign, clock, uploads, health } = options;
   const tls = await readTls(config, dataDir);
+  const election = electionOf(options);
   const nodes = new EdgeController({ api, renewLeases: foreign });
   const devices = new DeviceController({
     api,
@@ -77,11 +88,18 @@ export async function compose(options: CloudParts): Promise<CloudModules> {
   const wanted: [boolean, Module][] = [
     // First what tells how far the start is: the next one waits for the API.
     [config.get('modules.cloudHub.https.enable'), https],
+    [true, election],
     [config.get('modules.deviceController.enable'), devices],
     [config.get('modules.edgeController.enable'), nodes],
     [config.get('modules.cloudHub.enable'), hub],
   ];
   return { hub, https, devices, modules: wanted.flatMap(([enabled, module]) => (enabled ? [module] : [])) };
+}
+
+/** Where one of several replicas has to be alone, it asks `election.leads`. */
+function electionOf({ electionApi: api, clock, log }: CloudParts): LeaderElection {
+  const identity = `${hostname()}_${randomUUID()}`;
+  return new LeaderElection({ api, clock, log: log.child({ module: 'leaderelection' }), identity, namespace: NAMESPACE, name: LEASE });
 }
 
 /** Files of the configuration win; a KubeEdge file that names none gets ours. Throws CONFIG_INVALID. */

@@ -105,6 +105,9 @@ export class MemoryKubeApi implements KubeApi {
   async update(type: ResourceType, object: KubeObjectInput): Promise<KubeObject> {
     await this.#call({ verb: 'update', type: type.plural, name: object.metadata.name ?? '' });
     const previous = this.#must(type, object.metadata as ObjectName);
+    const { resourceVersion } = object.metadata;
+    if (resourceVersion !== undefined && resourceVersion !== previous.metadata.resourceVersion)
+      throw MemoryKubeApi.failure(409, 'Conflict');
     return structuredClone(this.#store(type, object, previous));
   }
 
