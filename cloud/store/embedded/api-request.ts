@@ -12,7 +12,10 @@ export interface ApiRequest {
   query: URLSearchParams;
   accept: string;
   contentType: string;
+  /** Text of the body; empty where it is protobuf. */
   body: string;
+  /** The body where it is protobuf. */
+  bytes?: Uint8Array;
   user: User;
   /** The writer says that it would say this again after a crash. */
   persistLater: boolean;

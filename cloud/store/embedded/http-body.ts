@@ -8,8 +8,8 @@ const PATIENCE = 4;
 const PIECE = 64 * 1024;
 
 /** Throws 413. */
-export async function readBody(incoming: IncomingMessage): Promise<string> {
-  if (incoming.method === 'GET' || incoming.method === 'HEAD') return '';
+export async function readBody(incoming: IncomingMessage): Promise<Buffer> {
+  if (incoming.method === 'GET' || incoming.method === 'HEAD') return Buffer.alloc(0);
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of incoming as AsyncIterable<Buffer>) {
@@ -19,7 +19,7 @@ export async function readBody(incoming: IncomingMessage): Promise<string> {
     if (size <= BODY_LIMIT) chunks.push(chunk);
   }
   if (size > BODY_LIMIT) throw tooLarge(BODY_LIMIT);
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(chunks);
 }
 
 /** After the headers; ends the response. Resolves when all was handed to the connection, or that closed. */

@@ -3,6 +3,7 @@ import { isRecord } from './json-value.ts';
 import type { JsonRecord } from './json-value.ts';
 import { messageOf } from '#beehive/errors.ts';
 import type { ApiRequest } from './api-request.ts';
+import { PROTOBUF_TYPE, decodeProtobuf } from './protobuf/decode.ts';
 import { badRequest, notAcceptable, unsupportedMediaType } from './status.ts';
 
 /** `object` as stored, `table` for kubectl get, `partial` metadata only. */
@@ -53,7 +54,7 @@ export function aggregatedVersion(accept: string): string | undefined {
   return undefined;
 }
 
-const READABLE = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
+const READABLE = ['application/json', 'application/yaml', PROTOBUF_TYPE];
 const DEEPEST = 256;
 
 export function mediaTypeOf(contentType: string): string {
@@ -71,12 +72,18 @@ export async function readObject(request: ApiRequest, kind: { kind: string; cust
   );
 }
 
-async function readDocument({ contentType, body }: ApiRequest, { kind, custom }: { kind: string; custom: boolean }): Promise<unknown> {
+async function readDocument(
+  { contentType, body, bytes }: ApiRequest,
+  { kind, custom }: { kind: string; custom: boolean },
+): Promise<unknown> {
   const type = mediaTypeOf(contentType);
   if (type === 'application/yaml') return parseYaml(body);
-  if (type === 'application/vnd.kubernetes.protobuf') {
-    if (custom) throw badRequest(`the object provided is unrecognized (must be of type ${kind}): protobuf is for built-in kinds`);
-    throw unsupportedMediaType(READABLE.slice(0, 2), '; use -f with a file, or --dry-run=client -o yaml piped to kubectl apply -f -');
+  if (type === PROTOBUF_TYPE) {
+    if (custom) {
+      const shown = Buffer.from((bytes ?? Buffer.from(body)).subarray(0, 30)).toString('hex');
+      throw badRequest(`the object provided is unrecognized (must be of type ${kind}): empty body (${shown})`);
+    }
+    return decodeProtobuf(bytes ?? new Uint8Array());
   }
   if (type !== '' && type !== 'application/json') throw unsupportedMediaType(READABLE);
   try {

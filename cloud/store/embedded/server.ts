@@ -9,13 +9,15 @@ import type { Logger } from '#beehive/log.ts';
 import { KubeError, PERSIST_HEADER } from '../kube-api.ts';
 import { Access } from './access.ts';
 import type { TokenUser } from './access.ts';
-import type { ApiAnswer, ApiRequest } from './api-request.ts';
+import type { ApiAnswer, ApiRequest, User } from './api-request.ts';
 import { readBody, sendBody } from './http-body.ts';
 import { ensureNamespaces, expireEvents } from './housekeeping.ts';
 import { KindRegistry } from './kinds/registry.ts';
 import { createListener, listenFailure } from './listener.ts';
+import { mediaTypeOf } from './negotiation.ts';
 import { ObjectStore } from './object-store.ts';
 import { OpenApi } from './openapi.ts';
+import { PROTOBUF_TYPE } from './protobuf/decode.ts';
 import { answer } from './routes.ts';
 import type { Routes } from './routes.ts';
 import { badRequest, internal, unauthorized } from './status.ts';
@@ -250,7 +252,9 @@ function followDefinitions(store: ObjectStore, registry: KindRegistry, log: Logg
   });
 }
 
-function requestOf(incoming: IncomingMessage, { user, body }: Pick<ApiRequest, 'user' | 'body'>): ApiRequest {
+function requestOf(incoming: IncomingMessage, { user, body }: { user: User; body: Buffer }): ApiRequest {
+  const contentType = incoming.headers['content-type'] ?? '';
+  const binary = mediaTypeOf(contentType) === PROTOBUF_TYPE;
   const url = incoming.url ?? '/';
   const at = url.indexOf('?');
   const path = at < 0 ? url : url.slice(0, at);
@@ -262,8 +266,8 @@ function requestOf(incoming: IncomingMessage, { user, body }: Pick<ApiRequest, '
       .map(decode),
     query: new URLSearchParams(at < 0 ? '' : url.slice(at + 1)),
     accept: incoming.headers.accept ?? '',
-    contentType: incoming.headers['content-type'] ?? '',
-    body,
+    contentType,
+    ...(binary ? { body: '', bytes: body } : { body: body.toString('utf8') }),
     user,
     persistLater: incoming.headers[PERSIST_HEADER.toLowerCase()] === 'later',
   };

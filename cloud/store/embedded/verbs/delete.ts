@@ -9,6 +9,7 @@ import { copy, dig, isRecord, listAt, textAt } from '../json-value.ts';
 import type { Kind } from '../kinds/kind.ts';
 import { groupVersionOf } from '../kinds/kind.ts';
 import { mediaTypeOf, parseJson, parseYaml } from '../negotiation.ts';
+import { decodeProtobuf } from '../protobuf/decode.ts';
 import {
   badRequest,
   conflict,
@@ -165,8 +166,9 @@ function protectedNamespace(kind: Kind, name: string): Error {
   });
 }
 
-async function readOptions({ query, body, contentType }: ApiRequest): Promise<Options> {
-  const given = body.trim() === '' ? {} : await readBody(body, contentType);
+async function readOptions(request: ApiRequest): Promise<Options> {
+  const { query } = request;
+  const given = await readGiven(request);
   const policy = textAt(given, 'propagationPolicy') || (query.get('propagationPolicy') ?? '');
   const fault = unsupportedValue('propagationPolicy', policy, ['Foreground', 'Background', 'Orphan', 'nil']);
   if (!['', 'Foreground', 'Background', 'Orphan'].includes(policy)) {
@@ -181,7 +183,9 @@ async function readOptions({ query, body, contentType }: ApiRequest): Promise<Op
   };
 }
 
-async function readBody(body: string, contentType: string): Promise<unknown> {
+async function readGiven({ body, bytes, contentType }: ApiRequest): Promise<unknown> {
+  if (bytes !== undefined && bytes.length > 0) return checkKind(decodeProtobuf(bytes));
+  if (body.trim() === '') return {};
   const type = mediaTypeOf(contentType);
   if (type === 'application/yaml') return parseYaml(body);
   if (type !== '' && type !== 'application/json') throw unsupportedMediaType(['application/json', 'application/yaml']);
@@ -191,10 +195,13 @@ async function readBody(body: string, contentType: string): Promise<unknown> {
   } catch (error) {
     throw badRequest(`couldn't get version/kind; json parse error: ${messageOf(error)}`);
   }
+  return checkKind(options);
+}
+
+function checkKind(options: unknown): unknown {
   const kind = dig(options, 'kind');
-  if (!isRecord(options) || (kind !== undefined && kind !== 'DeleteOptions'))
-    throw badRequest('the body of a DELETE must be DeleteOptions');
-  return options;
+  if (isRecord(options) && (kind === undefined || kind === 'DeleteOptions')) return options;
+  throw badRequest('the body of a DELETE must be DeleteOptions');
 }
 
 function checkPreconditions(kind: Kind, stored: StoredObject, { uid, resourceVersion }: Options): void {
