@@ -152,7 +152,8 @@ function checkFinalizers(metadata: ObjectMeta, previous: ObjectMeta | undefined)
   if (added.length > 0) {
     const found = `[]string{${added.map((each) => JSON.stringify(each)).join(', ')}}`;
     const why = `no new finalizers can be added if the object is being deleted, found new finalizers ${found}`;
-    causes.push(forbiddenField('metadata.finalizers', why));
+    // The real server finds it with its common rules and again with those of the kind.
+    causes.push(forbiddenField('metadata.finalizers', why), forbiddenField('metadata.finalizers', why));
   }
   return causes;
 }

@@ -50,6 +50,7 @@ export const unsupportedMediaType = (accepted: readonly string[], remedy = ''): 
   refuse(415, 'UnsupportedMediaType', {
     message: `the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}${remedy}`,
   });
+export const wrongPatchType = (): KubeError => refuse(415, 'UnsupportedMediaType', { message: '415: Unsupported Media Type', details: {} });
 export const unprocessable = (message = 'the server rejected our request due to an error in our request'): KubeError =>
   refuse(422, 'Invalid', { message, details: {} });
 export const internal = (message: string): KubeError =>
@@ -75,7 +76,7 @@ export const expired = (message: string, token?: string): KubeError =>
 /** 422 with its causes; `kind` is the Kind here, not the plural. */
 export function invalid(what: { group: string; kind: string; name: string }, causes: readonly StatusCause[]): KubeError {
   const { group, kind, name } = what;
-  const lines = causes.map((cause) => `${cause.field ?? ''}: ${cause.message ?? ''}`);
+  const lines = [...new Set(causes.map((cause) => `${cause.field ?? ''}: ${cause.message ?? ''}`))];
   const text = lines.length === 1 ? lines[0] : `[${lines.join(', ')}]`;
   return refuse(422, 'Invalid', {
     message: `${group === '' ? kind : `${kind}.${group}`} "${name}" is invalid: ${text}`,

@@ -50,27 +50,31 @@ export function readEnvelope(kind: Kind, body: JsonRecord): KubeObject {
 
 function missing(kind: Kind, what: string, body: JsonRecord): Error {
   const shown = JSON.stringify(body).slice(0, 200);
-  return cannotHandle(kind, `unmarshalerDecoder: Object '${what}' is missing in '${shown}'`);
+  const last = shown.slice(-10);
+  const where = `error found in #${last.length} byte of ...|${last}|..., bigger context ...|${shown.slice(-50)}|...`;
+  return cannotHandle(kind, `unmarshalerDecoder: Object '${what}' is missing in '${shown}', ${where}`);
 }
 
 function wrongVersion(kind: Kind, { apiVersion, given }: { apiVersion: string; given: string }): Error {
   if (kind.custom) {
     return badRequest(`the API version in the data (${apiVersion}) does not match the expected API version (${groupVersionOf(kind)})`);
   }
-  return badRequest(
-    `${given} in version "${apiVersion}" cannot be handled as a ${kind.kind}: no kind "${given}" is registered for version "${apiVersion}"`,
-  );
+  const why = `no kind "${given}" is registered for version "${apiVersion}" in scheme "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"`;
+  return badRequest(`${given} in version "${apiVersion.slice(apiVersion.indexOf('/') + 1)}" cannot be handled as a ${kind.kind}: ${why}`);
 }
 
 function wrongKind(kind: Kind, given: string, metadata: unknown): Error {
-  if (!kind.custom) return badRequest(`${given} in version "${kind.version}" cannot be handled as a ${kind.kind}`);
+  if (!kind.custom) {
+    const internalGroup = kind.group === '' ? 'core' : (kind.group.split('.')[0] ?? '');
+    return cannotHandle(kind, `converting (${kind.version}.${given}) to (${internalGroup}.${kind.kind}): unknown conversion`, given);
+  }
   const name = own(metadata, 'name');
   const cause = invalidValue('kind', given, `must be ${kind.kind}`);
   return invalid({ group: kind.group, kind: given, name: typeof name === 'string' ? name : '' }, [cause]);
 }
 
-function cannotHandle(kind: Kind, why: string): Error {
-  return badRequest(`${kind.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}: ${why}`);
+function cannotHandle(kind: Kind, why: string, given = kind.kind): Error {
+  return badRequest(`${given} in version "${kind.version}" cannot be handled as a ${kind.kind}: ${why}`);
 }
 
 export interface Admitted {

@@ -10,7 +10,7 @@ import { mediaTypeOf, parseJson } from '../negotiation.ts';
 import { JsonPatchError, applyJsonPatch } from '../patch/json.ts';
 import { applyMergePatch } from '../patch/merge.ts';
 import { StrategicPatchError, applyStrategicPatch } from '../patch/strategic.ts';
-import { badRequest, notFound, unprocessable, unsupportedMediaType } from '../status.ts';
+import { badRequest, notFound, unprocessable, unsupportedMediaType, wrongPatchType } from '../status.ts';
 import { parseObject } from '../stored-object.ts';
 import { dryRunOf, fieldValidationOf, readEnvelope } from './admission.ts';
 import { checkAddress, replace } from './write.ts';
@@ -42,9 +42,11 @@ export function readPatch({ contentType, body }: ApiRequest, { custom }: Pick<Ki
   const type = mediaTypeOf(contentType);
   const accepted = custom ? [JSON_PATCH, MERGE_PATCH] : [JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH];
   if (!accepted.includes(type)) {
+    // Routes of built-in kinds know their media types; those of custom kinds look at them later.
+    if (!custom && type !== 'application/apply-patch+yaml') throw wrongPatchType();
     const remedy =
       type === 'application/apply-patch+yaml' ? '; server-side apply is not offered, use kubectl apply without --server-side' : '';
-    throw unsupportedMediaType(accepted, remedy);
+    throw unsupportedMediaType([...accepted, 'application/apply-patch+yaml'], remedy);
   }
   let patch: unknown;
   try {

@@ -52,7 +52,9 @@ export function renderList(stored: readonly StoredObject[], metadata: ListMeta, 
     if (form === 'partial') return JSON.stringify(partialMetadata(parseObject(each, apiVersion)));
     return kind.custom ? textIn(each, apiVersion) : withoutKind(each, kind);
   });
-  const head = JSON.stringify({ kind: listKind, apiVersion: listVersion, metadata });
+  // Lists of custom kinds say so when there is no next page, as on the real server.
+  const shown = kind.custom && form === 'object' ? { continue: '', ...metadata } : metadata;
+  const head = JSON.stringify({ kind: listKind, apiVersion: listVersion, metadata: shown });
   return `${head.slice(0, -1)},"items":[${items.join(',')}]}`;
 }
 

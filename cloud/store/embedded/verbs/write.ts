@@ -145,9 +145,17 @@ function checkPreconditions(kind: Kind, { next, previous }: { next: KubeObject; 
   const { uid, resourceVersion, name } = next.metadata;
   if (resourceVersion !== undefined && resourceVersion !== previous.metadata.resourceVersion) throw conflict(kind, name);
   if (uid !== undefined && uid !== previous.metadata.uid) {
-    const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${previous.metadata.uid ?? ''}`;
-    throw conflict(kind, name, why);
+    throw conflict(kind, name, uidMismatch(kind, previous.metadata, uid));
   }
+}
+
+/** In the words of the real server's storage. */
+function uidMismatch(kind: Kind, { namespace, name, uid = '' }: ObjectMeta, wanted: string): string {
+  const key = ['/registry', ...(kind.custom ? [kind.group] : []), kind.plural, ...(namespace === undefined ? [] : [namespace]), name].join(
+    '/',
+  );
+  const why = `Precondition failed: UID in precondition: ${wanted}, UID in object meta: ${uid}`;
+  return `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: ${why}`;
 }
 
 /** What this path may change, over what stays. */
