@@ -202,6 +202,9 @@ export const nodes: ResourceType = { group: '', version: 'v1', plural: 'nodes', 
 export const namespaces: ResourceType = { group: '', version: 'v1', plural: 'namespaces', kind: 'Namespace', namespaced: false };
 export const configmaps: ResourceType = { group: '', version: 'v1', plural: 'configmaps', kind: 'ConfigMap', namespaced: true };
 export const secrets: ResourceType = { group: '', version: 'v1', plural: 'secrets', kind: 'Secret', namespaced: true };
+export const pods: ResourceType = { group: '', version: 'v1', plural: 'pods', kind: 'Pod', namespaced: true };
+export const services: ResourceType = { group: '', version: 'v1', plural: 'services', kind: 'Service', namespaced: true };
+export const endpoints: ResourceType = { group: '', version: 'v1', plural: 'endpoints', kind: 'Endpoints', namespaced: true };
 export const events: ResourceType = { group: '', version: 'v1', plural: 'events', kind: 'Event', namespaced: true };
 export const leases: ResourceType = { group: 'coordination.k8s.io', version: 'v1', plural: 'leases', kind: 'Lease', namespaced: true };
 export const customResourceDefinitions: ResourceType = {
@@ -226,4 +229,19 @@ export const deviceModels: ResourceType = {
   plural: 'devicemodels',
   kind: 'DeviceModel',
   namespaced: true,
+};
+/** What a node acknowledged of one object; `objectSyncs` in the namespace of the object, the other for cluster-scoped ones. */
+export const objectSyncs: ResourceType = {
+  group: 'reliablesyncs.kubeedge.io',
+  version: 'v1alpha1',
+  plural: 'objectsyncs',
+  kind: 'ObjectSync',
+  namespaced: true,
+};
+export const clusterObjectSyncs: ResourceType = {
+  group: 'reliablesyncs.kubeedge.io',
+  version: 'v1alpha1',
+  plural: 'clusterobjectsyncs',
+  kind: 'ClusterObjectSync',
+  namespaced: false,
 };
