@@ -4,7 +4,7 @@ import type { Clock } from '#beehive/clock.ts';
 import { messageOf } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
 import { AckWindow, type WindowEntry } from '#wire/ack-window.ts';
-import { MAX_FRAME_BYTES } from '#wire/handshake.ts';
+import { ACK_TIMEOUT_MS, MAX_FRAME_BYTES } from '#wire/handshake.ts';
 import { decodeFrame, encodeFrame, responseTo, type BeehiveMessage } from '#wire/message.ts';
 import { operation } from '#wire/resources.ts';
 import { destinationOf } from './dispatch.ts';
@@ -43,6 +43,9 @@ export interface NodeLinkOptions {
 /** A peer that does not read is cut off before our memory fills: the window bounds messages, not their answers. */
 const MAX_BUFFERED = 2 * MAX_FRAME_BYTES;
 
+/** KubeEdge's: what its edges do not acknowledge is sent again so soon. */
+const KUBEEDGE_ACK_MS = 5000;
+
 /** A peer that does not answer a good-bye is dropped. */
 const GOOD_BYE_MS = 1000;
 
@@ -70,6 +73,7 @@ export class NodeLink {
     this.#window = new AckWindow({
       clock,
       send: (message) => this.send(message),
+      ackTimeoutMs: this.peer === 'kubeedge' ? KUBEEDGE_ACK_MS : ACK_TIMEOUT_MS,
       onResend: ({ route, header }) => log.info('link.resend', { node: this.node, resource: route.resource, id: header.msg_id }),
     });
     socket.on('message', (data, isBinary) => {

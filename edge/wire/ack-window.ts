@@ -20,6 +20,10 @@ export interface WindowEntry {
   onAck?(answer: BeehiveMessage): void;
   /** The peer refused it. Default: sent again with back-off (1 s to 60 s); `drop` gives it up. */
   onError?(answer: BeehiveMessage): 'retry' | 'drop';
+  /** How often it is sent at most while no answer comes; default: until one does. */
+  tries?: number;
+  /** It was sent `tries` times in vain, and is no longer offered. */
+  onGiveUp?(): void;
 }
 
 export interface AckWindowOptions {
@@ -39,6 +43,8 @@ interface Flight {
   entry: WindowEntry;
   message: BeehiveMessage;
   deadlineMs: number;
+  /** How often it was sent. */
+  sent: number;
 }
 
 /** Everything of one key. */
@@ -208,7 +214,7 @@ export class AckWindow {
     if (message !== undefined && entry.unacked !== true) {
       this.#size += 1;
       lane.inFlight += 1;
-      this.#flights.set(message.header.msg_id, { entry, message, deadlineMs: this.#clock.monotonic() + this.#ackTimeoutMs });
+      this.#flights.set(message.header.msg_id, { entry, message, deadlineMs: this.#clock.monotonic() + this.#ackTimeoutMs, sent: 1 });
     }
     this.#settleLane(key, lane);
     if (message !== undefined) this.#options.send(message);
@@ -250,15 +256,23 @@ export class AckWindow {
   #resendLate(): void {
     const now = this.#clock.monotonic();
     const late = new Set<string>();
+    const given: WindowEntry[] = [];
     for (const flight of this.#flights.values()) if (flight.deadlineMs <= now) late.add(flight.entry.key);
     // All of a late key, in order: in a stream nothing may overtake the one that was lost.
     for (const [id, flight] of [...this.#flights]) {
       if (!late.has(flight.entry.key)) continue;
+      if (flight.sent >= (flight.entry.tries ?? Infinity)) {
+        this.#land(id, flight);
+        this.#settleLane(flight.entry.key, this.#lane(flight.entry.key));
+        given.push(flight.entry);
+        continue;
+      }
       this.#flights.delete(id);
-      this.#flights.set(id, { ...flight, deadlineMs: now + this.#ackTimeoutMs });
+      this.#flights.set(id, { ...flight, deadlineMs: now + this.#ackTimeoutMs, sent: flight.sent + 1 });
       this.#options.onResend?.(flight.message);
       this.#options.send(flight.message);
     }
-    this.#arm();
+    this.#pump();
+    for (const entry of given) entry.onGiveUp?.();
   }
 }

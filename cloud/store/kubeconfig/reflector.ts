@@ -20,6 +20,19 @@ export interface ReflectorOptions {
   onDelete?: (last: KubeObject) => void;
   /** Objects per list request. */
   pageSize?: number;
+  /**
+   * What is held of an object; undefined = nothing, and the handlers hear nothing of it (or that it is gone, if it was held). Asked for
+   * each event; what is wanted later is brought in by `load`. Default: the whole object.
+   */
+  keep?: (object: KubeObject) => KubeObject | undefined;
+}
+
+/** What happened while a `load` was reading. */
+interface Meanwhile {
+  /** Key -> version of its deletion. */
+  deleted: Map<string, number>;
+  /** A whole list was taken over: what it does not have was gone at its version. */
+  listed: { version: number; keys: ReadonlySet<string> } | undefined;
 }
 
 /** A watch is renewed after 5 to 10 minutes, so that a link that died silently is noticed. */
@@ -33,6 +46,10 @@ export class Reflector {
   readonly #objects = new Map<string, KubeObject>();
   readonly #abort = new AbortController();
   readonly #synced: Promise<void>;
+  /** Objects that were loaded, by the version they came in: the watch may still tell older things of them. */
+  readonly #loaded = new Map<string, number>();
+  readonly #loads = new Set<Meanwhile>();
+  #version = 0;
   #markSynced: () => void = () => undefined;
   #hasSynced = false;
   #running: Promise<void> | undefined;
@@ -50,6 +67,31 @@ export class Reflector {
   /** True once a whole list was taken over; stays true when the link is cut later. */
   get hasSynced(): boolean {
     return this.#hasSynced;
+  }
+
+  /** Everything up to this version was taken over; 0 before the first list. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /**
+   * Takes over objects that `keep` did not want when they went by. What the watch told meanwhile wins, so nothing goes back. Rejects
+   * as `read` does.
+   */
+  async load(read: () => Promise<readonly KubeObject[]>): Promise<void> {
+    const meanwhile: Meanwhile = { deleted: new Map(), listed: undefined };
+    this.#loads.add(meanwhile);
+    try {
+      for (const object of await read()) this.#take(object, meanwhile);
+    } finally {
+      this.#loads.delete(meanwhile);
+    }
+  }
+
+  /** Lets go of an object; no handler hears of it. */
+  drop(key: string): void {
+    this.#objects.delete(key);
+    this.#loaded.delete(key);
   }
 
   /** Returns at once; listing goes on in the background until `stop`. */
@@ -106,21 +148,33 @@ export class Reflector {
 
   async #list(signal: AbortSignal): Promise<string> {
     const { api, type, pageSize = 500 } = this.#options;
-    const found = new Map<string, KubeObject>();
+    const found = new Map<string, KubeObject | undefined>();
     let token: string | undefined;
     let version: string;
     do {
       const page = await api.list(type, { ...this.#scope(), limit: pageSize, signal, ...(token === undefined ? {} : { continue: token }) });
-      for (const object of page.items) found.set(keyOf(object.metadata), object);
+      for (const object of page.items) found.set(keyOf(object.metadata), this.#kept(object));
       token = page.continue === '' ? undefined : page.continue;
       version = page.resourceVersion;
     } while (token !== undefined);
     if (signal.aborted) return version;
-    for (const [key, last] of [...this.#objects]) if (!found.has(key)) this.#remove(key, last);
-    for (const [key, object] of found) this.#upsert(key, object);
+    this.#takeList(found, versionOf(version));
     this.#hasSynced = true;
     this.#markSynced();
     return version;
+  }
+
+  #takeList(found: ReadonlyMap<string, KubeObject | undefined>, version: number): void {
+    this.#version = version;
+    for (const load of this.#loads) load.listed = { version, keys: new Set(found.keys()) };
+    for (const [key, last] of [...this.#objects]) {
+      const loadedAt = this.#loaded.get(key);
+      // What was loaded is wanted since the page was read, or newer than the list.
+      const stays = loadedAt !== undefined && (found.has(key) || loadedAt > version);
+      if (found.get(key) === undefined && !stays) this.#remove(key, last);
+    }
+    for (const [key, object] of found) if (object !== undefined) this.#upsert(key, object);
+    for (const [key, loadedAt] of [...this.#loaded]) if (!(loadedAt > version)) this.#loaded.delete(key);
   }
 
   async #watch(from: string, signal: AbortSignal, seen: (version: string) => void): Promise<void> {
@@ -135,11 +189,39 @@ export class Reflector {
 
   /** Returns the version that the event brings us to. */
   #apply(event: WatchEvent): string | undefined {
-    if (event.type === 'bookmark') return event.resourceVersion;
-    const key = keyOf(event.object.metadata);
-    if (event.type === 'deleted') this.#remove(key, event.object);
-    else this.#upsert(key, event.object);
-    return event.object.metadata.resourceVersion;
+    const seen = event.type === 'bookmark' ? event.resourceVersion : event.object.metadata.resourceVersion;
+    if (event.type !== 'bookmark') this.#applyChange(event.type, event.object);
+    this.#version = Math.max(this.#version, versionOf(seen));
+    return seen;
+  }
+
+  #applyChange(type: 'added' | 'modified' | 'deleted', object: KubeObject): void {
+    const key = keyOf(object.metadata);
+    const version = versionOf(object.metadata.resourceVersion);
+    const loadedAt = this.#loaded.get(key) ?? 0;
+    if (loadedAt > version) return;
+    this.#loaded.delete(key);
+    if (type === 'deleted') for (const load of this.#loads) load.deleted.set(key, version);
+    const kept = type === 'deleted' ? undefined : this.#kept(object);
+    if (kept === undefined) this.#remove(key, object);
+    else this.#upsert(key, kept);
+  }
+
+  #take(object: KubeObject, { deleted, listed }: Meanwhile): void {
+    const key = keyOf(object.metadata);
+    const version = versionOf(object.metadata.resourceVersion);
+    const held = this.#objects.get(key);
+    const kept = this.#kept(object);
+    if (kept === undefined || (deleted.get(key) ?? 0) > version) return;
+    if (listed !== undefined && !listed.keys.has(key) && listed.version > version) return;
+    if (held !== undefined && versionOf(held.metadata.resourceVersion) >= version) return;
+    this.#loaded.set(key, version);
+    this.#upsert(key, kept);
+  }
+
+  #kept(object: KubeObject): KubeObject | undefined {
+    const { keep } = this.#options;
+    return keep === undefined ? object : keep(object);
   }
 
   #upsert(key: string, current: KubeObject): void {
@@ -175,4 +257,10 @@ export class Reflector {
       ...(fieldSelector === undefined ? {} : { fieldSelector }),
     };
   }
+}
+
+/** 0 for what is no number: such versions are never compared as older. */
+function versionOf(text: string | undefined): number {
+  const version = Number(text);
+  return Number.isSafeInteger(version) ? version : 0;
 }

@@ -56,7 +56,7 @@ interface Running {
   seen: string[];
 }
 
-function start(script: Script): Running {
+function start(script: Script, keep?: (object: KubeObject) => KubeObject | undefined): Running {
   const api = new ScriptedApi(script);
   const clock = new FakeClock();
   const seen: string[] = [];
@@ -65,6 +65,7 @@ function start(script: Script): Running {
     type: configmaps,
     clock,
     log: silentLogger(),
+    ...(keep === undefined ? {} : { keep }),
     onUpsert: (previous, current) => {
       seen.push(`${previous?.metadata.resourceVersion ?? '-'}>${current.metadata.name}@${current.metadata.resourceVersion ?? ''}`);
       if (current.metadata.name === 'poison') throw new Error('a handler that throws');
@@ -177,6 +178,89 @@ test('a burst goes at once, the rest at the given rate', async () => {
   await clock.settle();
   giveUp.abort(new Error('stop'));
   assert.equal((await Promise.all(waiting)).filter((each) => each === 'given up').length, 2);
+});
+
+/** A reflector that holds only what is in `wanted`, with a watch that is told what to say. */
+async function partial(listed: KubeObject[]) {
+  const wanted = new Set<string>(['a']);
+  const queue: (WatchEvent | Error)[] = [];
+  let wake: () => void = () => undefined;
+  const lists: KubeObject[][] = [listed];
+  let version = 100;
+  const seen: string[] = [];
+  const clock = new FakeClock();
+  const reflector = new Reflector({
+    api: {
+      list: async () => ({ resourceVersion: String(version), items: lists.at(-1) ?? [] }),
+      watch: async function* (_type, { signal } = {}) {
+        signal?.addEventListener('abort', () => wake());
+        while (signal?.aborted !== true) {
+          const event = queue.shift();
+          if (event instanceof Error) throw event;
+          if (event !== undefined) yield event;
+          else await new Promise<void>((resolve) => (wake = resolve));
+        }
+      },
+    },
+    type: configmaps,
+    clock,
+    log: silentLogger(),
+    keep: (each) => (wanted.has(each.metadata.name) ? each : undefined),
+    onUpsert: (_previous, current) => seen.push(`${current.metadata.name}@${current.metadata.resourceVersion ?? ''}`),
+    onDelete: (last) => seen.push(`x${last.metadata.name}`),
+  });
+  reflector.start();
+  await clock.settle();
+  const tell = async (event: WatchEvent | Error): Promise<void> => {
+    queue.push(event);
+    wake();
+    await clock.settle();
+  };
+  const relist = async (at: number, objects: KubeObject[]): Promise<void> => {
+    version = at;
+    lists.push(objects);
+    await tell(expired());
+    await clock.advance(1000);
+  };
+  return { wanted, tell, relist, reflector, seen };
+}
+
+test('only what is wanted is held; what is wanted later is loaded', async () => {
+  const { wanted, tell, reflector, seen } = await partial([object('a', 1), object('b', 2)]);
+  await tell({ type: 'modified', object: object('b', 101) });
+  assert.equal([seen, [...reflector.objects.keys()], reflector.version], [['a@1'], ['default/a'], 101]);
+  wanted.add('b');
+  await reflector.load(async () => [object('b', 101)]);
+  await tell({ type: 'modified', object: object('b', 105) });
+  wanted.delete('b');
+  reflector.drop('default/b');
+  await tell({ type: 'modified', object: object('b', 106) });
+  await tell({ type: 'deleted', object: object('b', 107) });
+  assert.equal([seen, [...reflector.objects.keys()]], [['a@1', 'b@101', 'b@105'], ['default/a']]);
+  await reflector.stop();
+});
+
+test('a load never brings back what the watch has told to be older or gone', async () => {
+  const { wanted, tell, relist, reflector, seen } = await partial([]);
+  wanted.add('b').add('c').add('d');
+  await reflector.load(async () => {
+    await tell({ type: 'modified', object: object('a', 110) });
+    await tell({ type: 'added', object: object('b', 111) });
+    await tell({ type: 'deleted', object: object('b', 112) });
+    return [object('a', 109), object('b', 111), object('c', 120)];
+  });
+  assert.equal(seen, ['a@110', 'b@111', 'xb', 'c@120'], 'neither a@109 nor b again');
+  await tell({ type: 'modified', object: object('c', 115) });
+  await tell({ type: 'deleted', object: object('c', 116, 'uid-of-another') });
+  assert.is(reflector.objects.get('default/c')?.metadata.resourceVersion, '120', 'the watch lags behind the load');
+  await relist(118, [object('a', 110)]);
+  assert.is(reflector.objects.get('default/c')?.metadata.resourceVersion, '120', 'the list is older than the load');
+  await reflector.load(async () => {
+    await relist(130, [object('a', 110)]);
+    return [object('d', 125)];
+  });
+  assert.equal([...reflector.objects.keys()], ['default/a'], 'a list that lacks them is newer');
+  await reflector.stop();
 });
 
 test.run();

@@ -221,4 +221,18 @@ test('only response and error answers settle', () => {
   assert.is(window.size, 1);
 });
 
+test('an entry with a number of tries is sent that often, then given up; its key goes on', async () => {
+  const { clock, window, texts, answer } = rig();
+  const given: string[] = [];
+  window.offer(entry('k', '1', { tries: 5, onGiveUp: () => void given.push('1') }));
+  window.offer(entry('k', '2'));
+  await clock.advance(4999);
+  assert.equal([texts(), given], [['1', '1', '1', '1', '1'], []]);
+  await clock.advance(1);
+  assert.equal([texts().slice(5), given], [['2'], ['1']]);
+  assert.is(answer(4), false, 'an answer that comes too late belongs to nothing');
+  answer(5);
+  assert.equal([window.size, window.inFlight], [0, 0]);
+});
+
 test.run();
