@@ -1,7 +1,7 @@
 /** Owns reported values, device state and last-seen on their way UP: from the node's messages to the status of the Device. */
 import type { Clock } from '#beehive/clock.ts';
 import type { Logger } from '#beehive/log.ts';
-import { fieldsOf, textOf } from '#device-models/fields.ts';
+import { fieldsOf, listOf, textOf } from '#device-models/fields.ts';
 import { sameValue } from '#device-models/values.ts';
 import { contentObject, createMessage, responseTo, type BeehiveMessage } from '#wire/message.ts';
 import { group, operation, parseDeviceResource, source } from '#wire/resources.ts';
@@ -9,9 +9,10 @@ import type { KubeApi, KubeObject } from '../store/kube-api.ts';
 import { conditionsOf, ownConditions, shownState, type DeviceSituation } from './conditions.ts';
 import type { Peer } from './definitions.ts';
 import type { DeviceBook } from './device-book.ts';
-import { DeviceReport, type DeviceState } from './device-report.ts';
+import { DeviceReport, type DeviceState, type ReportedValue } from './device-report.ts';
+import { summaryOf } from './device-summary.ts';
 import type { DeviceView } from './device-view.ts';
-import { planStatus } from './status-patch.ts';
+import { planStatus, type Condition, type WantedStatus } from './status-patch.ts';
 import { StatusWriter, type Receipt } from './status-writer.ts';
 
 /** What this side needs of a connected node. */
@@ -188,13 +189,19 @@ export class Reported {
       state: report?.state ?? stateInApi(object),
       overrides: report?.overrides(desiredTexts(view)) ?? new Map<string, string>(),
     };
-    const wanted = {
-      twins: report?.twins ?? new Map(),
+    const conditions = conditionsOf(situation);
+    const wanted: WantedStatus = {
+      twins: report?.twins ?? new Map<string, ReportedValue>(),
       observed: report?.observed ?? new Map<string, string>(),
       state: shownState(situation),
       lastSeenMs: report?.lastSeenMs,
-      conditions: conditionsOf(situation),
+      conditions,
       ownTypes: ownConditions,
+      summary: summaryOf({
+        profile: view.profile,
+        reported: reportedTexts(object, report),
+        reason: reasonOf(situation.state, conditions),
+      }),
     };
     return planStatus(object, wanted, clock.now());
   }
@@ -235,6 +242,24 @@ export class Reported {
 function stateInApi(object: KubeObject): DeviceState | undefined {
   const state = fieldsOf(object['status'])?.['state'];
   return typeof state === 'string' && state !== '' && state !== 'unknown' ? { state } : undefined;
+}
+
+/** What the API will say once it has the report; `''` in an object is a file that names no value. */
+function reportedTexts(object: KubeObject, report: DeviceReport | undefined): (property: string) => string | undefined {
+  const inApi = new Map(
+    listOf(fieldsOf(object['status'])?.['twins']).flatMap((entry) => {
+      const name = fieldsOf(entry)?.['propertyName'];
+      const value = fieldsOf(fieldsOf(entry)?.['reported'])?.['value'];
+      return typeof name === 'string' && typeof value === 'string' && value !== '' ? [[name, value] as const] : [];
+    }),
+  );
+  return (property) => report?.twins.get(property)?.value ?? inApi.get(property);
+}
+
+/** Also a device that is online may have something to say, such as a value that it does not take. */
+function reasonOf(state: DeviceState | undefined, conditions: readonly Condition[]): string | undefined {
+  const ready = conditions.find(({ type }) => type === 'Ready');
+  return state?.reason ?? (ready?.status === 'True' ? undefined : ready?.message);
 }
 
 function desiredTexts(view: DeviceView): Map<string, string> {

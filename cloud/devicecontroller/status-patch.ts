@@ -2,6 +2,7 @@
 import { fieldsOf, textOf } from '#device-models/fields.ts';
 import type { JsonPatchOperation, KubeObject } from '../store/kube-api.ts';
 import { MAX_TWINS, type ReportedValue } from './device-report.ts';
+import type { DeviceSummary } from './device-summary.ts';
 
 /** The part of a Kubernetes condition that has a meaning; times are kept by the patch. */
 export interface Condition {
@@ -22,7 +23,11 @@ export interface WantedStatus {
   /** All conditions of ours that hold; `ownTypes` that are missing here are taken away, those of others stay. */
   conditions: readonly Condition[];
   ownTypes: ReadonlySet<string>;
+  summary: DeviceSummary;
 }
+
+/** What nobody waits for: alone it is written a little later, with what comes next if something does. */
+export const lazyPaths: ReadonlySet<string> = new Set(['/status/summary', '/status/lastOnlineTime']);
 
 /** Alone, a last-seen time is written only when the API's is so much older: it is for people, and each write wears the disk. */
 const LAST_SEEN_STEP_MS = 5 * 60_000;
@@ -37,6 +42,7 @@ export function planStatus(object: KubeObject, wanted: WantedStatus, now: number
     plan.operations.push({ op: 'add', path: '/status/state', value: wanted.state });
   }
   planConditions(status?.['conditions'], { wanted, now }, plan);
+  if (!sameTexts(status?.['summary'], wanted.summary)) plan.operations.push({ op: 'add', path: '/status/summary', value: wanted.summary });
   const seen = timeText(wanted.lastSeenMs);
   const before = Date.parse(textOf(status?.['lastOnlineTime']) ?? '');
   const overdue = Number.isNaN(before) || (wanted.lastSeenMs ?? 0) - before >= LAST_SEEN_STEP_MS;
@@ -130,6 +136,12 @@ function planConditions(list: unknown, { wanted, now }: { wanted: WantedStatus; 
     return { ...condition, lastTransitionTime: since ?? timeText(now) };
   });
   plan.guarded({ op: 'add', path: '/status/conditions', value: [...foreign, ...ours] });
+}
+
+function sameTexts(present: unknown, wanted: DeviceSummary): boolean {
+  const fields = fieldsOf(present) ?? {};
+  const names = new Set([...Object.keys(fields), ...Object.keys(wanted)]);
+  return [...names].every((name) => fields[name] === wanted[name as keyof DeviceSummary]);
 }
 
 /** RFC 3339, UTC, whole seconds, as Kubernetes writes times. */

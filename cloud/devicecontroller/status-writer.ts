@@ -4,6 +4,7 @@ import { messageOf } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
 import { backoff } from '#beehive/retry.ts';
 import { devices, isKubeError, type JsonPatchOperation, type KubeApi, type KubeObject } from '../store/kube-api.ts';
+import { lazyPaths } from './status-patch.ts';
 import { WritePace } from './write-pace.ts';
 
 /** What an edge waits for after a report. Exactly one of the two is called, once. */
@@ -44,6 +45,8 @@ interface Entry {
   /** Paths that the server does not keep (a CRD that prunes them): not written again. */
   futile: Set<string>;
   waits?: Generator<number, never>;
+  /** Monotonic ms before which what nobody waits for is not written alone. */
+  lazyUntil?: number;
 }
 
 /** Writes running at once; the client's qps and burst bound their rate. */
@@ -52,6 +55,8 @@ const MAX_CONFLICTS = 5;
 /** The watch has shown our own write by then, or never will. */
 const TRUST_MS = 10_000;
 const RETRY_MS = { first: 500, max: 30_000 };
+/** A desired value is often reached within this time, and then one write tells both. */
+const LAZY_MS = 1000;
 /**
  * Receipts that one node waits for, at most: its window must not fill up with chatty devices whose writes are paced. Beyond it the
  * oldest is given early: its value is in memory, is written within ten seconds, and would be reported again on the next connect.
@@ -89,15 +94,25 @@ export class StatusWriter {
     const { clock } = this.#options;
     const object = this.#newest(entry);
     if (object === undefined) return this.#forget(entry);
-    if (this.#worthWriting(entry, object).length === 0) return this.#rest(entry);
+    const operations = this.#worthWriting(entry, object);
+    if (operations.length === 0) return this.#rest(entry);
     // After a failure only its back-off counts.
     if (entry.waits !== undefined && entry.timer !== undefined) return;
     entry.timer?.cancel();
     delete entry.timer;
     const paceMs = entry.urgent ? 0 : entry.pace.nextMs(this.#options.brisk(entry.key)) - clock.monotonic();
-    const waitMs = entry.waits?.next().value ?? paceMs;
+    const waitMs = entry.waits?.next().value ?? Math.max(paceMs, this.#lazyMs(entry, operations));
     if (waitMs > 0) entry.timer = clock.timer(waitMs, () => this.#enqueue(entry));
     else this.#enqueue(entry);
+  }
+
+  /** How long to wait for company. */
+  #lazyMs(entry: Entry, operations: readonly JsonPatchOperation[]): number {
+    const isLazy = !entry.urgent && operations.every(({ op, path }) => op === 'test' || lazyPaths.has(path));
+    if (!isLazy) return 0;
+    const now = this.#options.clock.monotonic();
+    entry.lazyUntil ??= now + LAZY_MS;
+    return entry.lazyUntil - now;
   }
 
   /** The API says what is wanted. */
@@ -105,6 +120,7 @@ export class StatusWriter {
     entry.timer?.cancel();
     delete entry.timer;
     delete entry.waits;
+    delete entry.lazyUntil;
     entry.urgent = false;
     for (const receipt of entry.receipts.splice(0)) this.#give(receipt);
   }
@@ -136,6 +152,7 @@ export class StatusWriter {
     const receipts = entry.receipts.splice(0);
     const urgent = entry.urgent;
     entry.urgent = false;
+    delete entry.lazyUntil;
     try {
       await this.#bring(entry, urgent);
       delete entry.waits;

@@ -87,9 +87,10 @@ kubectlTest('samples of this repository are admitted', async () => {
 kubectlTest('nodes and devices are shown as tables', async () => {
   const table = await kubectl('get', 'nodes,devices');
   assert.match(table, /^node\/edge-17 +Unknown +edge +/m);
-  assert.match(table, /^NAME +MODEL +NODE +STATE +LAST SEEN +AGE$/m);
+  assert.match(table, /^NAME +MODEL +NODE +PROTOCOL +STATE +LAST SEEN +DESIRED -> REPORTED +AGE$/m);
   assert.match(table, /^device\.devices\.kubeedge\.io\/press-07 +press-model +edge-17 +/m);
-  assert.match(await kubectl('get', 'devices', '-A', '-o', 'wide'), /^NAMESPACE +NAME +MODEL +NODE +STATE +LAST SEEN +AGE +PROTOCOL/m);
+  const wide = /^NAMESPACE +NAME +MODEL +NODE +PROTOCOL +STATE +LAST SEEN +DESIRED -> REPORTED +AGE +ADDRESS +PENDING +REASON$/m;
+  assert.match(await kubectl('get', 'devices', '-A', '-o', 'wide'), wide);
   assert.is(
     await kubectl('get', 'devices', '-o', 'name', '--chunk-size=1'),
     ['dht11', 'press-07', 'sensor-tag01'].map((name) => `device.devices.kubeedge.io/${name}\n`).join(''),

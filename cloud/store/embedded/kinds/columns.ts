@@ -146,17 +146,16 @@ export interface DeclaredColumn {
 }
 
 /**
- * Columns of a custom kind; Age when it declares none. Several columns of one name are one here, filled from the first path that has a
- * value: one object kind comes in several generations. (A real server shows them side by side.)
+ * Columns of a custom kind; Age when it declares none. `fallbacks` are further paths by column name, for kinds whose objects come in
+ * several generations: the first path that has a value fills the cell.
  */
-export function customColumns(declared: readonly DeclaredColumn[]): Column[] {
+export function customColumns(
+  declared: readonly DeclaredColumn[],
+  fallbacks: ReadonlyMap<string, readonly string[]> = new Map(),
+): Column[] {
   if (declared.length === 0) return [{ ...age, type: 'date' }];
-  const byName = new Map<string, DeclaredColumn[]>();
-  for (const each of declared) byName.set(each.name, [...(byName.get(each.name) ?? []), each]);
-  return [...byName.values()].map((alternatives) => {
-    const [first] = alternatives as [DeclaredColumn, ...DeclaredColumn[]];
-    const paths = alternatives.flatMap((each) => compileJsonPath(each.jsonPath) ?? []);
-    const { name, type, format = '', description = '', priority = 0 } = first;
+  return declared.map(({ name, type, jsonPath, format = '', description = '', priority = 0 }) => {
+    const paths = [jsonPath, ...(fallbacks.get(name) ?? [])].flatMap((path) => compileJsonPath(path) ?? []);
     const cell: Cell = (object, nowMs) => {
       for (const path of paths) {
         const [hit] = path(object);
@@ -166,6 +165,16 @@ export function customColumns(declared: readonly DeclaredColumn[]): Column[] {
     };
     return { name, type, format, description, priority, cell };
   });
+}
+
+/** Lines of `Column name: .json.path`; several lines for one column are tried in their order. */
+export function readFallbacks(text: string | undefined): Map<string, string[]> {
+  const fallbacks = new Map<string, string[]>();
+  for (const line of (text ?? '').split('\n')) {
+    const [, name, path] = /^(.+?):\s+(\S.*)$/.exec(line.trim()) ?? [];
+    if (name !== undefined && path !== undefined) fallbacks.set(name, [...(fallbacks.get(name) ?? []), path]);
+  }
+  return fallbacks;
 }
 
 function customCell(type: string, value: unknown, nowMs: number): unknown {

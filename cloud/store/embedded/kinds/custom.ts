@@ -2,12 +2,14 @@
 import type { KubeObject } from '../../kube-api.ts';
 import { dig, isRecord, listAt, own, textAt } from '../json-value.ts';
 import type { Schema } from '../schema/schema.ts';
-import { customColumns } from './columns.ts';
+import { customColumns, readFallbacks } from './columns.ts';
 import type { DeclaredColumn } from './columns.ts';
 import type { Kind, ScalePaths } from './kind.ts';
 
 /** Annotation of a definition whose objects were published with labels that no cluster takes. */
 const LABEL_VALUES = 'hivelet.dev/label-values';
+/** Annotation with further paths of printer columns; see `readFallbacks`. */
+const COLUMN_FALLBACKS = 'hivelet.dev/column-fallbacks';
 
 /** `crd` has passed `checkCrd`. */
 export function kindsOf(crd: KubeObject): Kind[] {
@@ -32,6 +34,7 @@ export function kindsOf(crd: KubeObject): Kind[] {
     freeLabelValues: crd.metadata.annotations?.[LABEL_VALUES] === 'free-text',
     fields: new Map(),
   } as const;
+  const fallbacks = readFallbacks(crd.metadata.annotations?.[COLUMN_FALLBACKS]);
   return listAt(spec, 'versions')
     .filter((version) => own(version, 'served') === true)
     .map((version): Kind => {
@@ -42,7 +45,7 @@ export function kindsOf(crd: KubeObject): Kind[] {
         hasStatus: isRecord(dig(version, 'subresources', 'status')),
         ...(isRecord(scale) ? { scale: scalePaths(scale) } : {}),
         schema: dig(version, 'schema', 'openAPIV3Schema') as Schema,
-        columns: customColumns(listAt(version, 'additionalPrinterColumns') as DeclaredColumn[]),
+        columns: customColumns(listAt(version, 'additionalPrinterColumns') as DeclaredColumn[], fallbacks),
       };
     });
 }

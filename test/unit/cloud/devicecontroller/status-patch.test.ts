@@ -22,6 +22,7 @@ function wanted(over: Partial<WantedStatus> = {}): WantedStatus {
     lastSeenMs: undefined,
     conditions: [],
     ownTypes: new Set(['Ready', 'NameConflict']),
+    summary: {},
     ...over,
   };
 }

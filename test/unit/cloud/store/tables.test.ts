@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ageOf, humanDuration } from '#cloud/store/embedded/ages.ts';
 import { compileJsonPath } from '#cloud/store/embedded/json-path.ts';
-import { customColumns, nodeColumns } from '#cloud/store/embedded/kinds/columns.ts';
+import { customColumns, nodeColumns, readFallbacks } from '#cloud/store/embedded/kinds/columns.ts';
 import { compareVersions } from '#cloud/store/embedded/kinds/registry.ts';
 import type { KubeObject } from '#cloud/store/kube-api.ts';
 
@@ -92,24 +92,21 @@ test('a node shows whether it is ready, its roles and its version', () => {
   assert.equal(cells(nodeColumns, { metadata: { name: 'x' } }).slice(0, 4), ['Unknown', '<none>', '<unknown>', '<none>']);
 });
 
-test('columns of one name are one, filled from the first path that has a value', () => {
-  const columns = customColumns([
-    { name: 'Node', type: 'string', jsonPath: '.spec.nodeName' },
-    { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
-    { name: 'Node', type: 'string', jsonPath: '.spec.nodes[0]', priority: 1 },
-  ]);
-  assert.equal(
-    columns.map(({ name, priority }) => [name, priority]),
+test('a column without a value is filled from its fallbacks, in their order', () => {
+  const fallbacks = readFallbacks('Node: .spec.nodeName\nNode: .spec.nodes[0]\nnonsense\n');
+  const columns = customColumns(
     [
-      ['Node', 0],
-      ['Age', 0],
+      { name: 'Node', type: 'string', jsonPath: '.status.node' },
+      { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
     ],
+    fallbacks,
   );
   assert.equal(cells(columns, { metadata: {}, spec: { nodes: ['b'] } }), ['b', null]);
-  assert.equal(cells(columns, { metadata: { creationTimestamp: '2026-01-01T00:00:00Z' }, spec: { nodeName: 'a', nodes: ['b'] } }), [
-    'a',
-    '30s',
-  ]);
+  assert.equal(cells(columns, { metadata: {}, spec: { nodeName: 'a', nodes: ['b'] } }), ['a', null]);
+  assert.equal(
+    cells(columns, { metadata: { creationTimestamp: '2026-01-01T00:00:00Z' }, spec: { nodeName: 'a' }, status: { node: 'c' } }),
+    ['c', '30s'],
+  );
 });
 
 test('the best version comes first', () => {
