@@ -4,7 +4,8 @@ import type { Fields } from './fields.ts';
 import { quoted } from './problem.ts';
 import type { ProblemList } from './problem.ts';
 import type { PropertyProfile } from './device-profile.ts';
-import { compareNumbers, parseFloat64, valueTypeOf } from './values.ts';
+import { desiredText } from './desired.ts';
+import { checkText, compareNumbers, parseFloat64, valueTypeOf, withinBounds } from './values.ts';
 import type { ValueType } from './values.ts';
 
 export type ModelProperty = Pick<PropertyProfile, 'name' | 'description' | 'type' | 'accessMode' | 'minimum' | 'maximum' | 'unit'>;
@@ -34,6 +35,7 @@ function readModelProperty(entry: Fields, path: string, problems: ProblemList): 
   }
   const { type, holder, at } = readType(entry, path, problems);
   const bounds = readBounds({ type, holder, path: at }, problems);
+  checkDefault({ type, bounds, written: field(holder, 'defaultValue'), path: `${at}.defaultValue` }, problems);
   const description = nameOf(field(entry, 'description'));
   const unit = nameOf(field(holder, 'unit'));
   return {
@@ -108,6 +110,25 @@ function readBounds({ type, holder, path }: { type: ValueType; holder: Fields; p
     return {};
   }
   return { ...(minimum === undefined ? {} : { minimum }), ...(maximum === undefined ? {} : { maximum }) };
+}
+
+interface DefaultValue {
+  type: ValueType;
+  bounds: Bounds;
+  written: unknown;
+  path: string;
+}
+
+/** A bare OFF that YAML made a boolean is a text of a string property as well. */
+function checkDefault({ type, bounds, written, path }: DefaultValue, problems: ProblemList): void {
+  const text = textOf(written);
+  const value = text === undefined ? undefined : desiredText(type, text);
+  if (value === undefined) return;
+  if (checkText(type, value) !== undefined) problems.condition(path, `${quoted(written)} is no ${type}: write one`);
+  else if (!withinBounds(type, value, bounds)) {
+    const { minimum, maximum } = bounds;
+    problems.condition(path, `${value} is outside ${minimum ?? 'any minimum'} to ${maximum ?? 'any maximum'}: write a value within`);
+  }
 }
 
 type Bounds = Pick<ModelProperty, 'minimum' | 'maximum'>;

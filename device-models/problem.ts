@@ -12,7 +12,12 @@ export interface Problem {
   path: string;
   /** One sentence: what is wrong and what to do. Does not repeat the path. */
   message: string;
+  /** The condition of the Device that says it; absent = ProfileInvalid. */
+  shownAs?: OwnCondition;
 }
+
+/** Faults that have a condition of their own, because they end when another object comes or goes. */
+export type OwnCondition = 'ModelMissing' | 'NodeUnknown' | 'NameConflict';
 
 /** Collects problems while an object is read. */
 export class ProblemList {
@@ -22,13 +27,18 @@ export class ProblemList {
     this.items.push({ severity: 'refuse', path, message });
   }
 
-  condition(path: string, message: string): void {
-    this.items.push({ severity: 'condition', path, message });
+  condition(path: string, message: string, shownAs?: OwnCondition): void {
+    this.items.push({ severity: 'condition', path, message, ...(shownAs === undefined ? {} : { shownAs }) });
   }
 
   warn(path: string, message: string): void {
     this.items.push({ severity: 'warn', path, message });
   }
+}
+
+/** The words of a fault wherever they are shown: as a warning of the API, in its refusal, in a condition of the Device. */
+export function sentenceOf({ path, message }: Pick<Problem, 'path' | 'message'>): string {
+  return path === '' ? message : `${path}: ${message}`;
 }
 
 /** A value in a message: short, quoted, on one line. */

@@ -5,6 +5,7 @@ import { desiredText, readTwins } from './desired.ts';
 import type { TwinEntry } from './desired.ts';
 import { field, fieldsAt, fieldsOf, listOf, nameOf, textOf } from './fields.ts';
 import type { Fields } from './fields.ts';
+import { checkModbusFit } from './enums.ts';
 import { readModelProperties } from './model-property.ts';
 import type { ModelProperty } from './model-property.ts';
 import { ProblemList, quoted } from './problem.ts';
@@ -12,6 +13,7 @@ import type { Problem } from './problem.ts';
 import { readNode } from './node-selector.ts';
 import { readProtocol, sameProtocol } from './protocol-block.ts';
 import type { ProtocolBlock } from './protocol-block.ts';
+import { modelMissing } from './surroundings.ts';
 import { toleranceOf } from './tolerance.ts';
 import { checkText, valueTypeOf, withinBounds } from './values.ts';
 import { joined, readDeviceVisitors, readModelVisitors } from './visitors.ts';
@@ -29,14 +31,18 @@ const DATA_TOPIC = '$ke/events/device/+/data/update';
 export function readProfile(device: Fields, model: Fields | undefined): { profile: DeviceProfile; problems: Problem[] } {
   const problems = new ProblemList();
   const { properties: known, visitors: modelVisitors, problems: faults } = readModelParts(model);
-  const templates = new Map([...modelVisitors].map(([name, visitor]) => [name, { ...visitor, path: `model:${visitor.path}` }]));
+  const templates = new Map([...modelVisitors].map(([name, visitor]) => [name, inModel(visitor)]));
   const block = readProtocol(device, model, problems);
   const visitors = joined(readDeviceVisitors(device, problems), templates);
   const twins = readTwins(device, problems);
   const reference = nameOf(field(fieldsAt(device, 'spec', 'deviceModelRef'), 'name')) ?? '';
   if (reference === '') problems.condition('spec.deviceModelRef.name', 'is missing, so no property is read: name a DeviceModel');
-  else if (model === undefined) problems.condition('spec.deviceModelRef.name', `there is no DeviceModel ${quoted(reference)}: create it`);
+  else if (model === undefined) problems.items.push(modelMissing(reference, namespaceOf(device)));
   else checkNames({ known, visitors, twins, reference }, problems);
+  if (model !== undefined) {
+    checkUnvisited({ known, visitors, protocol: block.protocol }, problems);
+    for (const [name, property] of known) checkFit(property, visitors.get(name), problems);
+  }
   const properties = propertyNames(known, twins).map((name) => {
     const visitor = usableVisitor(visitors.get(name), { block, known: known.has(name) }, problems);
     return readProperty({ name, known: known.get(name), twin: twins.get(name), visitor }, problems);
@@ -52,6 +58,10 @@ export function readProfile(device: Fields, model: Fields | undefined): { profil
   for (const fault of faults)
     problems.items.push({ ...fault, severity: fault.severity === 'warn' ? 'warn' : 'condition', path: `model:${fault.path}` });
   return { profile: data === undefined ? profile : { ...profile, data }, problems: problems.items };
+}
+
+function inModel({ path, at, ...visitor }: Visitor): Visitor {
+  return { ...visitor, path: `model:${path}`, ...(at === undefined ? {} : { at: `model:${at}` }) };
 }
 
 /** Checks a DeviceModel by itself; never throws. */
@@ -71,7 +81,9 @@ interface ModelParts {
 function readModelParts(model: Fields | undefined): ModelParts {
   const problems = new ProblemList();
   const properties = model === undefined ? new Map<string, ModelProperty>() : readModelProperties(model, problems);
-  return { properties, visitors: readModelVisitors(model, problems), problems: problems.items };
+  const visitors = readModelVisitors(model, problems);
+  for (const [name, property] of properties) checkFit(property, visitors.get(name), problems);
+  return { properties, visitors, problems: problems.items };
 }
 
 /** The model's properties in its order, then twins that it does not know: those keep their values though nobody reads them. */
@@ -92,6 +104,34 @@ function checkNames({ known, visitors, twins, reference }: Names, problems: Prob
     if (!known.has(name))
       problems.warn(path, `DeviceModel ${quoted(reference)} has no property ${quoted(name)}: add it there or remove the entry`);
   }
+}
+
+/** The protocols that a mapper of ours reads by visitors. */
+const visited: ReadonlySet<string> = new Set(['modbus', 'opcua', 'bluetooth', 'iio']);
+
+interface Reading {
+  known: ReadonlyMap<string, ModelProperty>;
+  visitors: ReadonlyMap<string, Visitor>;
+  protocol: string;
+}
+
+/** Told once for all. A device without any visitor whose protocol is not ours is an app's, which speaks MQTT: nothing is missing there. */
+function checkUnvisited({ known, visitors, protocol }: Reading, problems: ProblemList): void {
+  const refused = new Set(problems.items.flatMap(({ severity, path }) => (severity === 'refuse' ? [path] : [])));
+  const without = [...known.keys()].filter((name) => visitors.get(name)?.config === undefined);
+  const unread = without.filter((name) => !refused.has(visitors.get(name)?.path ?? ''));
+  if (unread.length === 0 || protocol === '' || (without.length === known.size && !visited.has(protocol))) return;
+  const shown = unread.slice(0, 3).map(quoted).join(', ');
+  const rest = unread.length > 3 ? ` and ${unread.length - 3} more` : '';
+  const [are, it] = unread.length === 1 ? ['has', 'it'] : ['have', 'them'];
+  problems.condition('spec.propertyVisitors', `${shown}${rest} ${are} no visitor, so no mapper reads ${it}: add one`);
+}
+
+/** Visitors of the model were checked with it. */
+function checkFit(property: ModelProperty, visitor: Visitor | undefined, problems: ProblemList): void {
+  const path = visitor?.at ?? visitor?.path ?? '';
+  if (visitor?.config === undefined || visitor.protocol !== 'modbus' || path.startsWith('model:')) return;
+  checkModbusFit({ type: property.type, config: visitor.config, path }, problems);
 }
 
 function strayVisitor(property: string): string {
@@ -160,7 +200,7 @@ function readDesired(property: ModelProperty, twin: TwinEntry | undefined, probl
     );
   }
   if (accessMode === 'ReadOnly' && value !== '')
-    problems.warn(`${path}.value`, `${quoted(property.name)} is ReadOnly, so the value is never written`);
+    problems.condition(`${path}.value`, `${quoted(property.name)} is ReadOnly, so the value is never written: remove it`);
   if (written.type !== undefined && valueTypeOf(written.type) === undefined) {
     problems.warn(`${path}.metadata.type`, `${quoted(written.type)} is no type, ${type} is taken: write ${type}`);
   }
@@ -173,11 +213,15 @@ function readIdentity(device: Fields, problems: ProblemList): Pick<DeviceProfile
   const node = readNode(device, problems);
   return {
     uid: textOf(field(metadata, 'uid')) ?? '',
-    namespace: nameOf(field(metadata, 'namespace')) ?? 'default',
+    namespace: namespaceOf(device),
     name: textOf(field(metadata, 'name')) ?? '',
     ...(description === undefined ? {} : { description }),
     ...(node === undefined ? {} : { node }),
   };
+}
+
+function namespaceOf(device: Fields): string {
+  return nameOf(field(fieldsAt(device, 'metadata'), 'namespace')) ?? 'default';
 }
 
 function readData(device: Fields, name: string): DeviceProfile['data'] {

@@ -3,10 +3,13 @@ import { field, fieldsAt, fieldsOf, listOf, nameOf } from './fields.ts';
 import type { Fields } from './fields.ts';
 import { quoted } from './problem.ts';
 import type { Problem } from './problem.ts';
-import { readModel, readProfile } from './read-profile.ts';
+import { readModel } from './read-profile.ts';
+import { review } from './review.ts';
+import type { ReviewedKind } from './review.ts';
+import { modelKeyOf } from './surroundings.ts';
+import type { Claim } from './surroundings.ts';
 import { readYaml } from './yaml-source.ts';
 import type { Position, SourceDocument } from './yaml-source.ts';
-import { unknownFields } from './known-fields.ts';
 
 /** A problem with its place. `object` names whom it concerns: `Device default/press-07`, '' for a fault of the YAML. */
 export interface Finding extends Problem, Position {
@@ -26,7 +29,7 @@ interface Item {
   source: SourceDocument;
   /** '' or, for an entry of a List, `items[3].`. */
   prefix: string;
-  kind: string;
+  kind: ReviewedKind;
   key: string;
   content: Fields;
 }
@@ -39,8 +42,9 @@ export function validateYaml(files: readonly { file: string; text: string }[]): 
   const items = sources.flatMap(itemsOf);
   const models = new Map(items.filter(({ kind }) => kind === 'DeviceModel').map((item) => [item.key, item.content]));
   const seen = new Set<string>();
+  const claims = new Map<string, Claim>();
   for (const item of items) {
-    const problems = [...checkHead(item, seen), ...unknownFields(item.kind, item.content), ...checkBody(item, models)];
+    const problems = [...checkHead(item, seen), ...checkBody(item, { models, claims })];
     findings.push(...problems.map((problem) => locate(item, problem)));
   }
   const order = new Map(files.map(({ file }, index) => [file, index]));
@@ -97,18 +101,33 @@ function checkHead({ kind, key, content }: Item, seen: Set<string>): Problem[] {
   return problems;
 }
 
-function checkBody({ kind, key, content }: Item, models: ReadonlyMap<string, Fields>): Problem[] {
-  if (kind === 'DeviceModel') return readModel(content).problems;
+interface Files {
+  models: ReadonlyMap<string, Fields>;
+  /** Devices so far, by node and name: the first one in the files would be the oldest. */
+  claims: Map<string, Claim>;
+}
+
+/** As admission does it, with the files for the cluster; a node may be anywhere. */
+function checkBody({ kind, content }: Item, { models, claims }: Files): Problem[] {
+  const problems = review(
+    { kind, object: content },
+    {
+      model: (key) => models.get(key),
+      nodeKnown: () => true,
+      rival: (claim) => rivalAmong(claims, claim),
+      users: () => [],
+    },
+  );
+  if (kind === 'DeviceModel') return problems;
   const reference = nameOf(field(fieldsAt(content, 'spec', 'deviceModelRef'), 'name')) ?? '';
-  const model = models.get(`${key.slice(0, key.indexOf('/'))}/${reference}`);
-  const { problems } = readProfile(content, model);
+  const model = models.get(modelKeyOf(content) ?? '');
   if (model !== undefined) {
     // The model's own faults are told where the model is.
     const own = new Set(readModel(model).problems.map(({ path, message }) => `model:${path} ${message}`));
     return problems.filter(({ path, message }) => !own.has(`${path} ${message}`));
   }
   return problems.map((problem) =>
-    problem.path === 'spec.deviceModelRef.name' && reference !== ''
+    problem.shownAs === 'ModelMissing'
       ? {
           ...problem,
           message: `DeviceModel ${quoted(reference)} is in none of these files, so its properties are not checked: name its file too`,
@@ -117,10 +136,18 @@ function checkBody({ kind, key, content }: Item, models: ReadonlyMap<string, Fie
   );
 }
 
+function rivalAmong(claims: Map<string, Claim>, claim: Claim): Claim | undefined {
+  const slot = `${claim.node} ${claim.name}`;
+  const first = claims.get(slot);
+  if (first === undefined) claims.set(slot, { ...claim, created: '0' });
+  return first?.namespace === claim.namespace ? undefined : first;
+}
+
 function locate({ source, prefix, kind, key }: Item, problem: Problem): Finding {
   const { file } = source;
   const object = `${kind} ${key}`;
   // A fault that a device has with its model's visitor is shown where the device chose its protocol.
   const path = problem.path.startsWith('model:') ? 'spec.protocol' : problem.path;
-  return { ...problem, ...source.locate(prefix + path), file, object };
+  const { severity, message } = problem;
+  return { severity, path: problem.path, message, ...source.locate(prefix + path), file, object };
 }

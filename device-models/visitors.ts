@@ -16,6 +16,8 @@ export interface Visitor {
   protocol: string;
   /** Absent when the entry says nothing about where to read: only its cycles count. */
   config?: Fields;
+  /** Where `config` is written, where that is below `path`. */
+  at?: string;
   collectCycleMs?: number;
   reportCycleMs?: number;
 }
@@ -64,7 +66,7 @@ function readList(spec: Fields | undefined, problems: ProblemList): Map<string, 
 }
 
 /** v1alpha1 and v1alpha2: one of the kinds, with `customizedValues` beside it. */
-function readKinds(entry: Fields, path: string, problems: ProblemList): Pick<Visitor, 'protocol' | 'config'> {
+function readKinds(entry: Fields, path: string, problems: ProblemList): Pick<Visitor, 'protocol' | 'config' | 'at'> {
   const kinds = kindsIn(entry);
   const kind = kinds[0];
   if (kinds.length > 1) {
@@ -79,7 +81,11 @@ function readKinds(entry: Fields, path: string, problems: ProblemList): Pick<Vis
     return { protocol: protocolNameOf(name), config: { ...more, ...fieldsAt(own, 'configData') } };
   }
   if (kind === 'modbus') checkModbusVisitor(own, `${path}.modbus`, problems);
-  return { protocol: kind, config: { ...more, ...(kind === 'bluetooth' ? strayBluetooth(entry, path, problems) : {}), ...own } };
+  return {
+    protocol: kind,
+    at: `${path}.${kind}`,
+    config: { ...more, ...(kind === 'bluetooth' ? strayBluetooth(entry, path, problems) : {}), ...own },
+  };
 }
 
 /** The published CC2650 samples of v1alpha2 have these one level too high; a real API server drops them. */
@@ -112,12 +118,12 @@ function readPerProperty(spec: Fields | undefined, problems: ProblemList): Map<s
   return found;
 }
 
-function readNamed(visitors: Fields | undefined, path: string, problems: ProblemList): Pick<Visitor, 'protocol' | 'config'> {
+function readNamed(visitors: Fields | undefined, path: string, problems: ProblemList): Pick<Visitor, 'protocol' | 'config' | 'at'> {
   const protocol = protocolNameOf(nameOf(field(visitors, 'protocolName')) ?? '');
   const config = fieldsAt(visitors, 'configData');
   if (config === undefined) return { protocol };
   if (protocol === 'modbus') checkModbusVisitor(config, `${path}.configData`, problems);
-  return { protocol, config };
+  return { protocol, at: `${path}.configData`, config };
 }
 
 interface CycleSource {

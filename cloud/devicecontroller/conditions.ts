@@ -1,4 +1,6 @@
 /** Owns the conditions of a Device: in words, why it does or does not do what its object says. */
+import { sentenceOf, type Problem } from '#device-models/problem.ts';
+import { claimOf, modelMissing, surroundingProblems } from '#device-models/surroundings.ts';
 import type { DeviceState } from './device-report.ts';
 import type { DeviceView } from './device-view.ts';
 import type { Condition } from './status-patch.ts';
@@ -40,33 +42,35 @@ export function conditionsOf(situation: DeviceSituation): Condition[] {
   return [readyOf(situation, faults), ...faults, ...overrideOf(situation)];
 }
 
-/** In order of what to mend first. */
-function faultsOf({ view, rival, node }: DeviceSituation): Condition[] {
-  const faults: Condition[] = [];
-  const add = (type: string, reason: string, message: string): void => void faults.push({ type, status: 'True', reason, message });
-  const { nodeName, model } = { nodeName: view.node, model: view.profile.model };
-  if (rival !== undefined) {
-    add(
-      'NameConflict',
-      'OlderDeviceHasTheName',
-      `${rival.key} is older and has the name ${view.name} on node ${rival.node ?? ''}: rename one`,
-    );
-  }
-  if (nodeName === undefined) add('NodeUnknown', 'NoNodeNamed', 'the Device names no node: fill in spec.nodeSelector or spec.nodeName');
-  else if (node === 'missing') add('NodeUnknown', 'NodeNotFound', `there is no node ${nodeName} (yet): join it or name another one`);
-  if (view.modelMissing) add('ModelMissing', 'ModelNotFound', `there is no DeviceModel ${model} in namespace ${view.namespace}: create it`);
-  const problems = view.problems.filter(({ severity, path }) => severity !== 'warn' && !saidAlready(view, path));
-  if (problems.length > 0) {
-    const shown = problems.slice(0, MAX_PROBLEMS).map(({ path, message }) => `${path} ${message}`);
-    const more = problems.length > shown.length ? `; and ${problems.length - shown.length} more` : '';
-    add('ProfileInvalid', 'NotUsableAsWritten', shown.join('; ') + more);
-  }
-  return faults;
+/** In order of what to mend first. The sentences are those that admission warns with. */
+function faultsOf(situation: DeviceSituation): Condition[] {
+  const problems = problemsOf(situation).filter(({ severity }) => severity !== 'warn');
+  const unnamed = situation.view.node === undefined;
+  const reasons = [
+    ['NameConflict', 'OlderDeviceHasTheName'],
+    ['NodeUnknown', unnamed ? 'NoNodeNamed' : 'NodeNotFound'],
+    ['ModelMissing', 'ModelNotFound'],
+    ['ProfileInvalid', 'NotUsableAsWritten'],
+  ] as const;
+  return reasons.flatMap(([type, reason]): Condition[] => {
+    const found = problems.filter(({ shownAs = 'ProfileInvalid' }) => shownAs === type);
+    if (found.length === 0) return [];
+    const shown = found.slice(0, MAX_PROBLEMS).map(sentenceOf);
+    const more = found.length > shown.length ? `; and ${found.length - shown.length} more` : '';
+    return [{ type, status: 'True', reason, message: shown.join('; ') + more }];
+  });
 }
 
-/** NodeUnknown and ModelMissing tell these already. */
-function saidAlready(view: DeviceView, path: string): boolean {
-  return (view.node === undefined && path.startsWith('spec.nodeSelector')) || (view.modelMissing && path.startsWith('spec.deviceModelRef'));
+function problemsOf({ view, rival, node }: DeviceSituation): Problem[] {
+  const { object, problems, profile, namespace } = view;
+  const claim = claimOf(object, view.node ?? '');
+  const around = surroundingProblems(object, claim, {
+    nodeKnown: node !== 'missing' || view.node === undefined,
+    rival: rival === undefined ? undefined : claimOf(rival.object, rival.node ?? ''),
+  });
+  // The profile was read with the last known model, if there was one.
+  const missing = view.modelMissing && !problems.some(({ shownAs }) => shownAs === 'ModelMissing');
+  return [...around, ...problems, ...(missing ? [modelMissing(profile.model, namespace)] : [])];
 }
 
 function readyOf({ view, node, state }: DeviceSituation, faults: readonly Condition[]): Condition {

@@ -22,7 +22,7 @@ function hivelet(args: readonly string[], input?: string): Promise<Finished> {
 
 test('our samples are fine, as files and as a folder', async () => {
   const files = await hivelet(['validate', path.join(samples, 'dht11.yaml'), path.join(samples, 'dht11-model.yaml')]);
-  assert.equal([files.code, files.stdout, files.stderr], [0, '1 devices and 1 models checked: 0 refused, 0 other findings\n', '']);
+  assert.equal([files.code, files.stdout, files.stderr], [0, '1 devices and 1 models checked: 0 refused, 0 conditions, 0 warnings\n', '']);
   const folder = await hivelet(['validate', samples]);
   assert.is(folder.code, 0);
   assert.match(folder.stdout, /^2 devices and 2 models checked/);
@@ -38,7 +38,7 @@ test('what can never work is refused with file, line and column, and exit code 1
   assert.is(code, 1);
   assert.equal(stdout.split('\n').slice(0, 2), [
     `${file}:7:18: refused: spec.properties[0].type.int.minimum: 9 is more than maximum 1, so no value fits: exchange them`,
-    '0 devices and 1 models checked: 1 refused, 0 other findings',
+    '0 devices and 1 models checked: 1 refused, 0 conditions, 0 warnings',
   ]);
 });
 

@@ -216,7 +216,7 @@ test('of two devices of one name on one node the second gets a condition, and th
     const conflict = async (): Promise<string | undefined> =>
       (await statusOf(cloud, hall)).conditions?.find(({ type }) => type === 'NameConflict')?.message;
     await until(conflict, { what: 'the conflict' });
-    assert.is(await conflict(), 'default/thermo is older and has the name thermo on node pi: rename one');
+    assert.is(await conflict(), 'metadata.name: default/thermo is older and has the name thermo on node pi: rename one');
     const edge = await cloud.edge('pi');
     const [device] = (await askDetail(edge, { cluster_uid: '', known: {} })).devices;
     assert.is(device?.hivelet?.namespace, 'default');

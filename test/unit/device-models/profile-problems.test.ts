@@ -42,7 +42,7 @@ for (const [what, property, expected] of modelCases) {
 
 test('a visitor and a twin for a property that the model lacks are told, the twin is kept', () => {
   const [device = {}, model = {}] = yamlDocuments(`
-spec: {deviceModelRef: {name: m}, nodeName: n, protocol: {modbus: {}}, propertyVisitors: [{propertyName: a, modbus: {offset: 1}}]}
+spec: {deviceModelRef: {name: m}, nodeName: n, protocol: {modbus: {}}, propertyVisitors: [{propertyName: a, modbus: {register: HoldingRegister, offset: 1}}]}
 status: {twins: [{propertyName: b, desired: {value: "1", metadata: {type: int}}}]}
 ---
 spec: {properties: [{name: c, type: {int: {}}}]}`);
@@ -54,7 +54,7 @@ spec: {properties: [{name: c, type: {int: {}}}]}`);
       ['b', 'int'],
     ],
   );
-  assert.equal(told(problems), ['condition spec.propertyVisitors[0]', 'warn status.twins[0]']);
+  assert.equal(told(problems), ['condition spec.propertyVisitors[0]', 'warn status.twins[0]', 'condition spec.propertyVisitors']);
 });
 
 test('a device without a usable node selector is bound to no node', () => {

@@ -4,7 +4,12 @@ import { yamlDocuments } from '#test/support/yaml-fixture.ts';
 
 /** A device of one property from YAML snippets, so that a case shows only what it is about. */
 export function small(parts: { type?: string; protocol?: string; visitor?: string; twins?: string }): ReturnType<typeof readProfile> {
-  const { type = 'int: {accessMode: ReadWrite}', protocol = 'modbus: {slaveID: 1}', visitor = '', twins = '[]' } = parts;
+  const {
+    type = 'int: {accessMode: ReadWrite}',
+    protocol = 'modbus: {slaveID: 1}',
+    visitor = 'modbus: {register: HoldingRegister, offset: 0, limit: 1}',
+    twins = '[]',
+  } = parts;
   const [model = {}] = yamlDocuments(`spec: {properties: [{name: p, type: {${type}}}]}`);
   const [device = {}] = yamlDocuments(`
 metadata: {name: d}

@@ -34,7 +34,7 @@ for (const [what, over, expected, state] of [
   ['has no model', { view: viewOf(thermostat(), undefined) }, ['Ready False ModelMissing', 'ModelMissing True ModelNotFound'], 'online'],
   [
     'has a younger name',
-    { rival: viewOf(thermostat({ namespace: 'old' }), model) },
+    { rival: viewOf(thermostat({ namespace: 'old', created: '2025-01-01T00:00:00Z' }), model) },
     ['Ready False NameConflict', 'NameConflict True OlderDeviceHasTheName'],
     undefined,
   ],
@@ -65,12 +65,12 @@ test('the words name what to mend', () => {
     conditionsOf(situation(over)).find((condition) => condition.type === type)?.message;
   assert.is(messageOf({ overrides: new Map([['setpoint', '25']]) }, 'LocalOverride'), 'setpoint is held at 25 (the API wants 21)');
   assert.is(
-    messageOf({ rival: viewOf(thermostat({ namespace: 'old' }), model) }, 'NameConflict'),
-    'old/thermo is older and has the name thermo on node pi: rename one',
+    messageOf({ rival: viewOf(thermostat({ namespace: 'old', created: '2025-01-01T00:00:00Z' }), model) }, 'NameConflict'),
+    'metadata.name: old/thermo is older and has the name thermo on node pi: rename one',
   );
   assert.is(
     messageOf({ view: viewOf(thermostat(), undefined) }, 'ModelMissing'),
-    'there is no DeviceModel therm in namespace default: create it',
+    'spec.deviceModelRef.name: there is no DeviceModel therm in namespace default: create it',
   );
   assert.match(messageOf({ state: { state: 'offline', reason: 'no answer' } }, 'Ready') ?? '', /offline: no answer$/);
 });
@@ -79,12 +79,12 @@ test('what cannot be used as written is told with its path, a few of many', () =
   const view = viewOf(thermostat({ desired: 'warm' }), model);
   const [, invalid] = conditionsOf(situation({ view }));
   assert.is(invalid?.type, 'ProfileInvalid');
-  assert.match(invalid?.message ?? '', /^status\.twins\[0\]\.desired\.value "warm" is no int/);
+  assert.match(invalid?.message ?? '', /^status\.twins\[0\]\.desired\.value: "warm" is no int/);
   const many = {
     ...view,
     problems: Array.from({ length: 9 }, (_, index) => ({ severity: 'condition' as const, path: `p${index}`, message: 'x' })),
   };
-  assert.match(conditionsOf(situation({ view: many }))[1]?.message ?? '', /p4 x; and 4 more$/);
+  assert.match(conditionsOf(situation({ view: many }))[1]?.message ?? '', /p4: x; and 4 more$/);
 });
 
 test.run();
