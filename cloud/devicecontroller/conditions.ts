@@ -15,6 +15,9 @@ export const ownConditions: ReadonlySet<string> = new Set([
   'LocalOverride',
 ]);
 
+/** Those that can be judged, and so taken away, before the edge has said anything. */
+export const conditionsWithoutReport: ReadonlySet<string> = new Set([...ownConditions].filter((type) => type !== 'LocalOverride'));
+
 export interface DeviceSituation {
   view: DeviceView;
   /** The older Device that has the name on this node. */

@@ -1,5 +1,6 @@
 /** Owns what the edge last said of one device, and which report is newer: the edge's own counters decide, clocks never do. */
 import { fieldsOf } from '#device-models/fields.ts';
+import { readWriteOutcome, type WriteOutcome } from '#wire/write-outcome.ts';
 
 export interface ReportedValue {
   value: string;
@@ -12,6 +13,12 @@ export interface ReportedValue {
 export interface DeviceState {
   state: string;
   reason?: string;
+}
+
+/** What became of writing a value; `override`: one that was set at the edge. */
+export interface ReportedWrite {
+  outcome: WriteOutcome;
+  override: boolean;
 }
 
 /** A local `expected` that stands against what the API wants. */
@@ -32,6 +39,7 @@ export type TakenTwins = { taken: readonly string[] } | { refused: string };
 export class DeviceReport {
   readonly #twins = new Map<string, ReportedValue & { version: number }>();
   readonly #overrides = new Map<string, Override>();
+  readonly #writes = new Map<string, ReportedWrite>();
   /** Desired values that the edge confirmed to have (v1beta1 `observedDesired`). */
   readonly observed = new Map<string, string>();
   #store: string | undefined;
@@ -39,6 +47,15 @@ export class DeviceReport {
   state: DeviceState | undefined;
   /** Unix ms by the cloud's clock. */
   lastSeenMs: number | undefined;
+
+  /** The edge has said something since this began. */
+  get heard(): boolean {
+    return this.#store !== undefined;
+  }
+
+  get writes(): ReadonlyMap<string, ReportedWrite> {
+    return this.#writes;
+  }
 
   get twins(): ReadonlyMap<string, ReportedValue> {
     return this.#twins;
@@ -52,8 +69,8 @@ export class DeviceReport {
 
   /**
    * Takes the `twin` map of an edge_updated. `store` names the counter that `actual_version.edge` belongs to (the uuid of the edge's
-   * database, or the link of a KubeEdge peer): a new one starts the comparison afresh. Answers the properties whose value was taken
-   * or repeated; older ones are superseded and left out.
+   * database, or the link of a KubeEdge peer): a new one starts the comparison afresh. Answers the properties of which a value or the
+   * outcome of a write was taken or repeated; older ones are superseded and left out.
    */
   takeTwins(twin: unknown, from: { store: string; desired: ReadonlyMap<string, string> }): TakenTwins {
     const entries = Object.entries(fieldsOf(twin) ?? {});
@@ -67,10 +84,14 @@ export class DeviceReport {
         // null: the edge dropped the property. What it said last stays in the API, as with KubeEdge.
         this.#twins.delete(name);
         this.#overrides.delete(name);
+        this.#writes.delete(name);
         continue;
       }
       this.#takeOverride(name, fields, from.desired.get(name));
-      if (this.#takeActual(name, fields)) taken.push(name);
+      const actual = this.#takeActual(name, fields);
+      const superseded = !actual && fieldsOf(fields['actual']) !== undefined;
+      const write = !superseded && this.#takeWrite(name, fields);
+      if (actual || write) taken.push(name);
     }
     return { taken };
   }
@@ -106,6 +127,13 @@ export class DeviceReport {
       timestampMs: numberOf(fieldsOf(actual?.['metadata'])?.['timestamp']) ?? 0,
       version: version ?? last?.version ?? -1,
     });
+    return true;
+  }
+
+  #takeWrite(name: string, fields: Record<string, unknown>): boolean {
+    const outcome = readWriteOutcome(fields['write']);
+    if (outcome === undefined || (!this.#writes.has(name) && this.#writes.size >= MAX_TWINS)) return false;
+    this.#writes.set(name, { outcome, override: fields['override'] === true });
     return true;
   }
 

@@ -6,11 +6,12 @@ import { fieldsOf } from '#device-models/fields.ts';
 import { contentObject, responseTo, type BeehiveMessage } from '#wire/message.ts';
 import { lastSeen, membershipDetail } from '#wire/resources.ts';
 import { deviceModels, devices, keyOf, namespaces, nodes, type KubeApi, type KubeObject, type ResourceType } from '../store/kube-api.ts';
+import { EventRecorder } from '../store/kubeconfig/event-recorder.ts';
 import { Reflector } from '../store/kubeconfig/reflector.ts';
 import { installDefinitions } from './crds.ts';
 import { DeviceBook } from './device-book.ts';
 import { NodeSync, type NodeSession } from './node-sync.ts';
-import { Reported, type Refusal, type ReportingNode } from './reported.ts';
+import { Reported, type Duties, type Refusal, type ReportingNode } from './reported.ts';
 
 /** A connected node, as the hub hands it over. */
 export type ConnectedNode = NodeSession & ReportingNode;
@@ -23,6 +24,8 @@ export interface DeviceControllerOptions {
   dropLinks: () => void;
   /** The API is that of another cluster now: whoever keeps copies of its objects must start anew. */
   clusterChanged: () => void;
+  /** Which of several replicas writes what; absent: this one everything. */
+  duties?: Duties;
 }
 
 interface Parts {
@@ -111,6 +114,11 @@ export class DeviceController implements Module {
     );
   }
 
+  /** See `Reported.dutyChanged`. */
+  dutyChanged(node: string | undefined, afresh: boolean): void {
+    this.#parts?.reported.dutyChanged(node, afresh);
+  }
+
   /** Takes a message whose source is the edge's twin module. */
   receive(from: ConnectedNode, message: BeehiveMessage): Refusal {
     if (this.#parts === undefined) return { refused: 'the devicecontroller is starting' };
@@ -146,7 +154,9 @@ export class DeviceController implements Module {
       signal,
       book,
       object: (key) => reflectors.devices.objects.get(key),
+      events: new EventRecorder({ api: this.#options.api, clock, log, signal, component: this.name }),
       nodeState: (node) => stateOf(reflectors.nodes.objects.get(node)),
+      ...(this.#options.duties === undefined ? {} : { duties: this.#options.duties }),
     });
     const whenLive = (handle: (event: DeviceEvent) => void) => (event: DeviceEvent) => {
       if (this.ready) handle(event);

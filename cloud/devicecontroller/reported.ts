@@ -1,18 +1,21 @@
 /** Owns reported values, device state and last-seen on their way UP: from the node's messages to the status of the Device. */
 import type { Clock } from '#beehive/clock.ts';
 import type { Logger } from '#beehive/log.ts';
-import { fieldsOf, listOf, textOf } from '#device-models/fields.ts';
-import { sameValue } from '#device-models/values.ts';
+import { fieldsOf, textOf } from '#device-models/fields.ts';
 import { contentObject, createMessage, responseTo, type BeehiveMessage } from '#wire/message.ts';
 import { group, operation, parseDeviceResource, source } from '#wire/resources.ts';
 import type { KubeApi, KubeObject } from '../store/kube-api.ts';
-import { conditionsOf, ownConditions, shownState, type DeviceSituation } from './conditions.ts';
+import { involvedIn, type EventSink, type HappenedEvent } from '../store/kubeconfig/event-recorder.ts';
+import { reasonOf, reportedInApi, stateInApi } from './api-status.ts';
+import { conditionsOf, conditionsWithoutReport, ownConditions, shownState, type DeviceSituation } from './conditions.ts';
 import type { Peer } from './definitions.ts';
 import type { DeviceBook } from './device-book.ts';
-import { DeviceReport, type DeviceState, type ReportedValue } from './device-report.ts';
+import { DeviceReport, type DeviceState, type ReportedValue, type ReportedWrite } from './device-report.ts';
+import { DesiredProgress } from './desired-progress.ts';
+import { transitionEvents } from './device-events.ts';
 import { summaryOf } from './device-summary.ts';
 import type { DeviceView } from './device-view.ts';
-import { planStatus, type Condition, type WantedStatus } from './status-patch.ts';
+import { planStatus, type WantedStatus } from './status-patch.ts';
 import { StatusWriter, type Receipt } from './status-writer.ts';
 
 /** What this side needs of a connected node. */
@@ -34,14 +37,24 @@ export interface ReportedOptions {
   signal: AbortSignal;
   book: DeviceBook;
   object: (key: string) => KubeObject | undefined;
+  /** Where people are told what happens to a device. */
+  events?: EventSink;
   /** `missing`: no Node object; `lost`: not Ready. */
   nodeState: (node: string) => DeviceSituation['node'];
+  /** Which of several replicas writes of the devices of a node; absent: this one, everything. */
+  duties?: Duties;
+}
+
+/** `all`: this replica serves the node, so it has its reports; `verdict`: nobody does, and it is ours to say what can be said without. */
+export interface Duties {
+  of(node: string | undefined): 'all' | 'verdict' | 'nothing';
+  /** Asks the API. */
+  confirm(node: string | undefined): Promise<boolean>;
 }
 
 interface Tracked {
   report: DeviceReport;
-  /** Desired text per property that was once seen reached. */
-  settled: Map<string, string>;
+  progress: DesiredProgress;
   /** Hash of the desired values, and when (monotonic) it last changed. */
   desired: string;
   desiredAtMs: number;
@@ -68,6 +81,10 @@ export class Reported {
       object,
       plan: (key, current) => this.#plan(key, current),
       brisk: (key) => this.#brisk(key),
+      written: (before, after) => {
+        for (const event of transitionEvents(before, after)) this.#tell(after, event);
+      },
+      confirm: (key) => this.#options.duties?.confirm(this.#options.book.view(key)?.node) ?? Promise.resolve(true),
     });
   }
 
@@ -120,6 +137,19 @@ export class Reported {
     for (const view of this.#options.book.boundTo(node)) this.#writer.touch(view.key);
   }
 
+  /**
+   * What this replica may write of the node's devices changed; undefined = of all devices. `afresh`: another replica serves the node, so
+   * what is known of its reports is older than the API.
+   */
+  dutyChanged(node: string | undefined, afresh: boolean): void {
+    const { book } = this.#options;
+    for (const view of node === undefined ? book.views() : book.boundTo(node)) {
+      const tracked = this.#tracked.get(view.uid);
+      if (afresh && tracked !== undefined) tracked.report = new DeviceReport();
+      this.#writer.touch(view.key);
+    }
+  }
+
   /** The Device was deleted. */
   forget(key: string, uid: string): void {
     this.#tracked.delete(uid);
@@ -138,7 +168,8 @@ export class Reported {
     const tracked = this.#track(view);
     const result = tracked.report.takeTwins(body.twin, { store: from.store, desired: desiredTexts(view) });
     if ('refused' in result) return result;
-    const urgent = this.#settles(view, tracked, result.taken);
+    const { urgent, events } = tracked.progress.take(view, tracked.report, result.taken);
+    for (const event of events) this.#tell(view.object, event);
     this.#writer.touch(view.key, { urgent, receipt: this.#receipt(from, message) });
     return undefined;
   }
@@ -157,18 +188,8 @@ export class Reported {
     return undefined;
   }
 
-  /** A desired value was reached for the first time since it was set. */
-  #settles(view: DeviceView, { report, settled }: Tracked, taken: readonly string[]): boolean {
-    const names = new Set(taken);
-    let reached = false;
-    for (const { name, type, desired, tolerance } of view.profile.properties) {
-      const value = report.twins.get(name)?.value;
-      if (!names.has(name) || desired === undefined || value === undefined) continue;
-      if (!sameValue(type, desired.value, value, tolerance) || settled.get(name) === desired.value) continue;
-      settled.set(name, desired.value);
-      reached = true;
-    }
-    return reached;
+  #tell(object: KubeObject, event: HappenedEvent): void {
+    this.#options.events?.record(involvedIn(object), event);
   }
 
   #brisk(key: string): boolean {
@@ -181,6 +202,7 @@ export class Reported {
     const { book, clock, nodeState } = this.#options;
     const view = book.view(key);
     if (view === undefined || view.uid !== object.metadata.uid) return [];
+    if (this.#options.duties?.of(view.node) === 'nothing') return [];
     const report = this.#tracked.get(view.uid)?.report;
     const situation: DeviceSituation = {
       view,
@@ -190,16 +212,19 @@ export class Reported {
       overrides: report?.overrides(desiredTexts(view)) ?? new Map<string, string>(),
     };
     const conditions = conditionsOf(situation);
+    const inApi = reportedInApi(object);
     const wanted: WantedStatus = {
       twins: report?.twins ?? new Map<string, ReportedValue>(),
+      writes: report?.writes ?? new Map<string, ReportedWrite>(),
       observed: report?.observed ?? new Map<string, string>(),
       state: shownState(situation),
       lastSeenMs: report?.lastSeenMs,
       conditions,
-      ownTypes: ownConditions,
+      // Nothing is known of local overrides before the edge has told them.
+      ownTypes: report?.heard === true ? ownConditions : conditionsWithoutReport,
       summary: summaryOf({
         profile: view.profile,
-        reported: reportedTexts(object, report),
+        reported: (property) => report?.twins.get(property)?.value ?? inApi.get(property),
         reason: reasonOf(situation.state, conditions),
       }),
     };
@@ -209,7 +234,7 @@ export class Reported {
   #track(view: DeviceView): Tracked {
     let tracked = this.#tracked.get(view.uid);
     if (tracked === undefined) {
-      tracked = { report: new DeviceReport(), settled: new Map(), desired: view.desired, desiredAtMs: -Infinity };
+      tracked = { report: new DeviceReport(), progress: new DesiredProgress(view), desired: view.desired, desiredAtMs: -Infinity };
       this.#tracked.set(view.uid, tracked);
     }
     return tracked;
@@ -236,30 +261,6 @@ export class Reported {
       from.send(createMessage(now, { ...route, content: 'OK', parentId: message.header.msg_id }));
     } else if (from.peer === 'hivelet') from.send(responseTo(message, now));
   }
-}
-
-/** After a restart of ours the API's word stands until the node speaks. */
-function stateInApi(object: KubeObject): DeviceState | undefined {
-  const state = fieldsOf(object['status'])?.['state'];
-  return typeof state === 'string' && state !== '' && state !== 'unknown' ? { state } : undefined;
-}
-
-/** What the API will say once it has the report; `''` in an object is a file that names no value. */
-function reportedTexts(object: KubeObject, report: DeviceReport | undefined): (property: string) => string | undefined {
-  const inApi = new Map(
-    listOf(fieldsOf(object['status'])?.['twins']).flatMap((entry) => {
-      const name = fieldsOf(entry)?.['propertyName'];
-      const value = fieldsOf(fieldsOf(entry)?.['reported'])?.['value'];
-      return typeof name === 'string' && typeof value === 'string' && value !== '' ? [[name, value] as const] : [];
-    }),
-  );
-  return (property) => report?.twins.get(property)?.value ?? inApi.get(property);
-}
-
-/** Also a device that is online may have something to say, such as a value that it does not take. */
-function reasonOf(state: DeviceState | undefined, conditions: readonly Condition[]): string | undefined {
-  const ready = conditions.find(({ type }) => type === 'Ready');
-  return state?.reason ?? (ready?.status === 'True' ? undefined : ready?.message);
 }
 
 function desiredTexts(view: DeviceView): Map<string, string> {

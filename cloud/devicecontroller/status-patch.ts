@@ -1,7 +1,9 @@
 /** Owns which JSON patch brings a Device's status to what the edge said: single entries by tested index, never a whole list of twins, never desired. */
 import { fieldsOf, textOf } from '#device-models/fields.ts';
+import { sameOutcome } from '#wire/write-outcome.ts';
 import type { JsonPatchOperation, KubeObject } from '../store/kube-api.ts';
-import { MAX_TWINS, type ReportedValue } from './device-report.ts';
+import { readWriteStatus, writeStatus } from './api-status.ts';
+import { MAX_TWINS, type ReportedValue, type ReportedWrite } from './device-report.ts';
 import type { DeviceSummary } from './device-summary.ts';
 
 /** The part of a Kubernetes condition that has a meaning; times are kept by the patch. */
@@ -14,6 +16,7 @@ export interface Condition {
 
 export interface WantedStatus {
   twins: ReadonlyMap<string, ReportedValue>;
+  writes: ReadonlyMap<string, ReportedWrite>;
   /** Desired values that the edge confirmed; written for v1beta1 objects, along with other changes only. */
   observed: ReadonlyMap<string, string>;
   /** undefined: nothing is known of it, the API's word stays. */
@@ -37,7 +40,7 @@ export function planStatus(object: KubeObject, wanted: WantedStatus, now: number
   const status = fieldsOf(object['status']);
   const plan = new Plan();
   if (status === undefined) plan.guarded({ op: 'add', path: '/status', value: {} });
-  planTwins(status?.['twins'], wanted.twins, plan);
+  planTwins(status?.['twins'], wanted, plan);
   if (wanted.state !== undefined && status?.['state'] !== wanted.state) {
     plan.operations.push({ op: 'add', path: '/status/state', value: wanted.state });
   }
@@ -71,14 +74,18 @@ class Plan {
   }
 }
 
-function planTwins(list: unknown, wanted: ReadonlyMap<string, ReportedValue>, plan: Plan): void {
+function planTwins(list: unknown, { twins, writes }: WantedStatus, plan: Plan): void {
   const entries: unknown[] = Array.isArray(list) ? list : [];
   const missing: unknown[] = [];
-  for (const [propertyName, report] of wanted) {
+  for (const propertyName of new Set([...twins.keys(), ...writes.keys()])) {
     const index = indexOf(entries, propertyName);
-    const reported = reportedOf(report);
-    if (index < 0) missing.push({ propertyName, reported });
-    else if (!saysAlready(entries[index], report)) plan.operations.push(...entryOperations(index, propertyName, { reported }));
+    const [report, write] = [twins.get(propertyName), writes.get(propertyName)];
+    const fields = {
+      ...(report === undefined || saysAlready(entries[index], report) ? {} : { reported: reportedOf(report) }),
+      ...(write === undefined || toldAlready(entries[index], write) ? {} : { write: writeStatus(write.outcome) }),
+    };
+    if (index < 0) missing.push({ propertyName, ...fields });
+    else if (Object.keys(fields).length > 0) plan.operations.push(...entryOperations(index, propertyName, fields));
   }
   const room = missing.slice(0, Math.max(0, MAX_TWINS - entries.length));
   if (room.length === 0) return;
@@ -117,6 +124,10 @@ function reportedOf({ value, type, timestampMs }: ReportedValue): Record<string,
 function saysAlready(entry: unknown, { value, type }: ReportedValue): boolean {
   const reported = fieldsOf(fieldsOf(entry)?.['reported']);
   return reported?.['value'] === value && fieldsOf(reported['metadata'])?.['type'] === type;
+}
+
+function toldAlready(entry: unknown, { outcome }: ReportedWrite): boolean {
+  return sameOutcome(readWriteStatus(fieldsOf(entry)?.['write']), outcome);
 }
 
 function planConditions(list: unknown, { wanted, now }: { wanted: WantedStatus; now: number }, plan: Plan): void {

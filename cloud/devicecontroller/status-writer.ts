@@ -27,6 +27,13 @@ export interface StatusWriterOptions {
   plan(key: string, object: KubeObject): JsonPatchOperation[];
   /** Somebody waits for a desired value of this device, so its status is worth more writes. */
   brisk(key: string): boolean;
+  /** A write of ours made one object of the other. */
+  written?(before: KubeObject, after: KubeObject): void;
+  /**
+   * Asks the API whether it is still this replica that writes the device. Called before each write onto an object that was not written
+   * by us last, so that nothing overtakes what another replica wrote. Absent: it is.
+   */
+  confirm?(key: string): Promise<boolean>;
 }
 
 interface Entry {
@@ -42,6 +49,8 @@ interface Entry {
   /** Newer than the watch, when it is there; not for long: an API that crashed may have lost it. */
   latest?: KubeObject;
   distrust?: Timer;
+  /** Version of the object that we wrote last: as long as the object is that one, nobody else can have taken the device and written. */
+  own?: string | undefined;
   /** Paths that the server does not keep (a CRD that prunes them): not written again. */
   futile: Set<string>;
   waits?: Generator<number, never>;
@@ -182,13 +191,17 @@ export class StatusWriter {
       if (object === undefined) return;
       const operations = this.#worthWriting(entry, object);
       if (operations.length === 0) return;
-      const { name, namespace } = object.metadata;
+      const { name, namespace, resourceVersion } = object.metadata;
+      if (resourceVersion !== entry.own && (await this.#options.confirm?.(entry.key)) === false) return;
       if (attempt === 1) entry.pace.wrote(clock.monotonic(), urgent || this.#options.brisk(entry.key));
       try {
         // What the edge said it would say again: an embedded server need not sync the disk for it.
-        const written = await api.patch(devices, { namespace, name }, { type: 'json', operations, persist: 'later', signal });
+        const change = { type: 'json', operations: ontoVersion(resourceVersion, operations), persist: 'later', signal } as const;
+        const written = await api.patch(devices, { namespace, name }, change);
         this.#remember(entry, written);
-        if (written.metadata.resourceVersion === object.metadata.resourceVersion) {
+        this.#options.written?.(object, written);
+        entry.own = written.metadata.resourceVersion;
+        if (written.metadata.resourceVersion === resourceVersion) {
           for (const { op, path } of operations) if (op !== 'test') entry.futile.add(path);
         }
         log.debug('device.status.written', { device: entry.key, version: written.metadata.resourceVersion, attempt });
@@ -215,7 +228,7 @@ export class StatusWriter {
 
   #worthWriting(entry: Entry, object: KubeObject): JsonPatchOperation[] {
     const operations = this.#options.plan(entry.key, object);
-    const useful = operations.some(({ op, path }) => op !== 'test' && (path.startsWith('/status/twins') || !entry.futile.has(path)));
+    const useful = operations.some(({ op, path }) => op !== 'test' && (isReport(path) || !entry.futile.has(path)));
     return useful ? operations : [];
   }
 
@@ -289,4 +302,15 @@ export class StatusWriter {
     this.#queue.length = 0;
     this.#waiting.clear();
   }
+}
+
+/** Only onto the object that was looked at. */
+function ontoVersion(version: string | undefined, operations: readonly JsonPatchOperation[]): JsonPatchOperation[] {
+  const path = '/metadata/resourceVersion';
+  return [{ op: 'test', path, value: version }, ...operations.filter((operation) => operation.path !== path)];
+}
+
+/** Worth trying again: the server refused it for its index, or somebody took it away. */
+function isReport(path: string): boolean {
+  return path.startsWith('/status/twins') && !path.endsWith('/write');
 }

@@ -104,6 +104,7 @@ function isSame(left: Twin, right: Twin): boolean {
     left.actual === right.actual &&
     left.cloudText === right.cloudText &&
     left.settled === right.settled &&
+    left.write === right.write &&
     left.expectedVersion?.cloud === right.expectedVersion?.cloud &&
     left.expectedVersion?.edge === right.expectedVersion?.edge
   );

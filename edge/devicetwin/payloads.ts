@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { MsgAttr, MsgTwin, TwinValue, TwinVersion } from '#wire/device-messages.ts';
 import { isRecord } from '#wire/message.ts';
+import { readWriteOutcome } from '#wire/write-outcome.ts';
 
 export interface Fault {
   code: 400 | 404 | 500;
@@ -82,6 +83,7 @@ function readTwin(input: unknown): MsgTwin | undefined {
   if (optional !== undefined && typeof optional !== 'boolean') return undefined;
   const expectedVersion = readVersion(pick(input, 'expected_version'));
   const actualVersion = readVersion(pick(input, 'actual_version'));
+  const write = readWriteOutcome(input['write']);
   return {
     ...(expected === undefined ? {} : { expected }),
     ...(actual === undefined ? {} : { actual }),
@@ -89,6 +91,7 @@ function readTwin(input: unknown): MsgTwin | undefined {
     ...(type === undefined ? {} : { metadata: { type } }),
     ...(expectedVersion === undefined ? {} : { expected_version: expectedVersion }),
     ...(actualVersion === undefined ? {} : { actual_version: actualVersion }),
+    ...(write === undefined ? {} : { write }),
   };
 }
 

@@ -67,6 +67,8 @@ function apply(
   const results = new Map<string, MsgTwin | null>();
   const changes = new Map<string, Change>();
   const parts = new Map<string, MsgTwin | null>();
+  /** Properties of which the cloud hears what became of a write; KubeEdge's does not ask. */
+  const outcomes: string[] = [];
   outcome.touched.add(id);
   for (const [name, merge] of merges) {
     if (merge.kind === 'untouched') continue;
@@ -78,13 +80,15 @@ function apply(
       parts.set(name, versioned(merge.twin, ['expected', 'actual'], true));
       continue;
     }
-    const { twin, changed, answered } = merge;
+    const { twin, changed, answered, wrote } = merge;
     if (answered.length > 0 || changed.includes('meta')) results.set(name, partOf(twin, answered));
-    if (changed.length === 0) {
+    if (changed.length === 0 && !wrote) {
       keepStamp(device, name, twin);
       continue;
     }
     storeTwin(room, device, twin);
+    if (wrote) outcomes.push(name);
+    if (changed.length === 0) continue;
     changes.set(name, { before, after: twin });
     const isNew = before === undefined || before.type === 'deleted';
     const sides = changed.filter((side) => side !== 'meta');
@@ -92,8 +96,9 @@ function apply(
   }
   outcome.publish.push(twinResult(id, envelope, results));
   publishChanges(room, device, { outcome, envelope, changes });
-  const settles = [...changes.values()].some(({ before, after }) => after.settled && before?.settled !== true);
-  if (parts.size > 0) outcome.upstream.push({ kind: 'twin', device: id, names: [...parts.keys()], parts, settles });
+  const settles = outcomes.length > 0 || [...changes.values()].some(({ before, after }) => after.settled && before?.settled !== true);
+  const names = [...new Set([...parts.keys(), ...outcomes])];
+  if (names.length > 0) outcome.upstream.push({ kind: 'twin', device: id, names, parts, settles });
 }
 
 /** An equal report renews the stamp in memory; the disk hears of it with the next write or within a minute. */

@@ -1,6 +1,7 @@
 /** Owns the rules of one twin: merge of a local or a cloud message, versions, typed compare. Pure: no clock, no store, no topic. */
 import { checkText, sameValue, valueTypeOf } from '#device-models/values.ts';
 import type { MsgTwin, TwinVersion } from '#wire/device-messages.ts';
+import { sameOutcome, type WriteOutcome } from '#wire/write-outcome.ts';
 import type { Twin, TwinSide } from '../store/twin-table.ts';
 
 export const TOMBSTONE = 'deleted';
@@ -31,6 +32,8 @@ export type Merge =
       readonly changed: readonly ('expected' | 'actual' | 'meta')[];
       /** The sides that the message carried, changed or not: they are answered. */
       readonly answered: readonly ('expected' | 'actual')[];
+      /** The message said something new of writing `expected`: stored and told upstream, but no change for MQTT clients. */
+      readonly wrote: boolean;
     }
   | { readonly kind: 'deleted'; readonly twin: Twin }
   | { readonly kind: 'untouched' }
@@ -76,7 +79,15 @@ export function mergeLocal(name: string, { current, message }: Meeting, context:
       : (base.actualVersion ?? current?.actualVersion),
   };
   const answered = [...(expected === undefined ? [] : ['expected' as const]), ...(actual === undefined ? [] : ['actual' as const])];
-  return { kind: 'written', twin: { ...twin, settled: settles(base, twin, context.tolerance) }, changed, answered };
+  const write = outcomeAfter(base, twin, message.write);
+  const wrote = write !== undefined && write !== base.write;
+  return {
+    kind: 'written',
+    twin: withOutcome({ ...twin, settled: settles(base, twin, context.tolerance) }, write),
+    changed,
+    answered,
+    wrote,
+  };
 }
 
 export interface CloudContext extends MergeContext {
@@ -114,7 +125,10 @@ export function mergeCloud(name: string, { current, message }: Meeting, context:
   if (alive === undefined || alive.type !== twin.type || alive.optional !== twin.optional) changed.push('meta');
   if (twin.expected?.value !== alive?.expected?.value) changed.push('expected');
   if (actual !== undefined && twin.actual?.value !== alive?.actual?.value) changed.push('actual');
-  return { kind: 'written', twin: { ...twin, settled: settles(base, twin, context.tolerance) }, changed, answered: [] };
+  // A new Device wants to hear of its own writes only.
+  const write = context.afresh === 'device' ? undefined : outcomeAfter(base, twin, undefined);
+  const merged = withOutcome({ ...twin, settled: settles(base, twin, context.tolerance) }, write);
+  return { kind: 'written', twin: merged, changed, answered: [], wrote: false };
 }
 
 /** Only a changed text of the cloud wins; the same text leaves a local override alone and raises the version only. */
@@ -176,6 +190,19 @@ function settles(before: Twin, after: Twin, tolerance: number): boolean {
   if (after.expected === undefined) return false;
   const met = after.actual !== undefined && sameValue(after.type, after.expected.value, after.actual.value, tolerance);
   return met || (before.settled && before.expected === after.expected);
+}
+
+/** An outcome is that of one `expected`, by text and stamp: what is said of another one comes too late. */
+function outcomeAfter(before: Twin, after: Twin, told: WriteOutcome | undefined): WriteOutcome | undefined {
+  const { expected } = after;
+  if (expected === undefined) return undefined;
+  const kept = before.expected === expected ? before.write : undefined;
+  const fits = told !== undefined && told.desired === expected.value && told.stamp === expected.timestamp;
+  return !fits || sameOutcome(told, kept) ? kept : told;
+}
+
+function withOutcome({ write: _before, ...twin }: Twin, write: WriteOutcome | undefined): Twin {
+  return write === undefined ? twin : { ...twin, write };
 }
 
 /** true when the expected value differs from what the cloud wants. */

@@ -212,8 +212,9 @@ export class UpstreamOutbox {
 }
 
 /** About the characters that it takes in a message. */
-function sizeOf({ name, expected, actual }: Twin): number {
-  return 256 + name.length + (expected?.value.length ?? 0) + (actual?.value.length ?? 0);
+function sizeOf({ name, expected, actual, write }: Twin): number {
+  const outcome = write === undefined ? 0 : 128 + write.desired.length + (write.observed?.length ?? 0) + (write.reason?.length ?? 0);
+  return 256 + name.length + (expected?.value.length ?? 0) + (actual?.value.length ?? 0) + outcome;
 }
 
 function actualOf(device: Device | undefined, name: string): MsgTwin | null {
@@ -227,7 +228,7 @@ function actualOf(device: Device | undefined, name: string): MsgTwin | null {
   };
 }
 
-/** Between our two sides: the actual value with its version, and the local override if there is one. */
+/** Between our two sides: the actual value with its version, the local override if there is one, and what became of the last write. */
 function ownForm(device: Device, name: string): MsgTwin | null {
   const form = actualOf(device, name);
   const twin = device.twins.get(name);
@@ -239,6 +240,7 @@ function ownForm(device: Device, name: string): MsgTwin | null {
       ? { expected: { value: twin.expected.value, metadata: { timestamp: twin.expected.timestamp } } }
       : {}),
     ...(twin.expectedVersion === undefined ? {} : { expected_version: twin.expectedVersion }),
+    ...(twin.write === undefined ? {} : { write: twin.write }),
     override,
   };
 }

@@ -1,5 +1,6 @@
 /** Owns the rows of device, device_attr and device_twin. All writes happen inside a transaction of the committer. */
 import type { TwinVersion } from '#wire/device-messages.ts';
+import { readWriteOutcome, type WriteOutcome } from '#wire/write-outcome.ts';
 import type { Sqlite } from './database.ts';
 
 export interface DeviceRow {
@@ -45,6 +46,8 @@ export interface Twin {
   readonly cloudText?: string | undefined;
   /** `actual` has met `expected` once: it is not asserted again unless the device was away. */
   readonly settled: boolean;
+  /** What the mapper said of writing this `expected`. */
+  readonly write?: WriteOutcome | undefined;
 }
 
 interface TwinRow {
@@ -58,6 +61,8 @@ interface TwinRow {
   actual_version: string | null;
   optional: number;
   attr_type: string;
+  /** JSON; KubeEdge's own is always `{}`. */
+  metadata: string | null;
   cloud_text: string | null;
   settled: number;
 }
@@ -78,10 +83,10 @@ export interface TwinTable {
 export function createTwinTable(sqlite: Sqlite): TwinTable {
   const upsertTwin = sqlite.prepare(
     `INSERT INTO device_twin (deviceid, name, expected, actual, expected_meta, actual_meta, expected_version, actual_version, optional, attr_type, metadata, cloud_text, settled)
-     VALUES (@deviceid, @name, @expected, @actual, @expected_meta, @actual_meta, @expected_version, @actual_version, @optional, @attr_type, '{}', @cloud_text, @settled)
+     VALUES (@deviceid, @name, @expected, @actual, @expected_meta, @actual_meta, @expected_version, @actual_version, @optional, @attr_type, @metadata, @cloud_text, @settled)
      ON CONFLICT (deviceid, name) DO UPDATE SET expected = excluded.expected, actual = excluded.actual, expected_meta = excluded.expected_meta,
        actual_meta = excluded.actual_meta, expected_version = excluded.expected_version, actual_version = excluded.actual_version,
-       optional = excluded.optional, attr_type = excluded.attr_type, cloud_text = excluded.cloud_text, settled = excluded.settled`,
+       optional = excluded.optional, attr_type = excluded.attr_type, metadata = excluded.metadata, cloud_text = excluded.cloud_text, settled = excluded.settled`,
   );
   const upsertDevice = sqlite.prepare(
     `INSERT INTO device (id, name, description, state, last_online, state_reason, state_version, uid, cluster_uid, hash, unlisted_at)
@@ -133,6 +138,7 @@ function toRow(deviceid: string, twin: Twin): TwinRow {
     actual_version: versionText(twin.actualVersion),
     optional: twin.optional ? 1 : 0,
     attr_type: twin.type,
+    metadata: twin.write === undefined ? '{}' : JSON.stringify({ write: twin.write }),
     cloud_text: twin.cloudText ?? null,
     settled: twin.settled ? 1 : 0,
   };
@@ -149,7 +155,18 @@ function toTwin(row: TwinRow): Twin {
     actualVersion: version(row.actual_version),
     cloudText: row.cloud_text ?? undefined,
     settled: row.settled === 1,
+    ...writeOf(row.metadata),
   };
+}
+
+/** Rows that KubeEdge wrote may hold anything there. */
+function writeOf(metadata: string | null): Pick<Twin, 'write'> {
+  if (metadata === null || !metadata.includes('"write"')) return {};
+  try {
+    return { write: readWriteOutcome((JSON.parse(metadata) as { write?: unknown }).write) };
+  } catch {
+    return {};
+  }
 }
 
 function versionText(value: TwinVersion | undefined): string | null {

@@ -1,5 +1,6 @@
 /** Owns the bodies of device messages, on MQTT and on the link (reference/mqtt-topics.md section 3, cloud-edge-transport.md section 8). */
 import type { DeviceProfile } from '#device-models/device-profile.ts';
+import type { WriteOutcome } from './write-outcome.ts';
 
 export interface TwinVersion {
   cloud: number;
@@ -20,6 +21,8 @@ export interface MsgTwin {
   actual_version?: TwinVersion;
   /** Ours, edge to cloud: `expected` is a local override of what the API wants. */
   override?: boolean;
+  /** Ours, mapper to edge to cloud: what became of the desired value at the device. */
+  write?: WriteOutcome;
 }
 
 export interface MsgAttr {

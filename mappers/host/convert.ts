@@ -79,7 +79,7 @@ export function normalised(type: ValueType, text: string): string {
 export function toDevice(property: PropertyProfile, desired: string, scale: Decimal): PropertyValue {
   const { name, type, minimum, maximum, accessMode } = property;
   const refuse = (why: string): HiveletError =>
-    new HiveletError('VALUE_INVALID', `the desired value ${JSON.stringify(desired)} of ${name} is not written: ${why}`);
+    new HiveletError('VALUE_INVALID', `the desired value ${JSON.stringify(desired)} of ${name} is not written: ${why}`, { facts: { why } });
   if (accessMode === 'ReadOnly') throw refuse('the property is ReadOnly');
   const text = normalised(type, desired);
   if (checkText(type, text) !== undefined || (text === '' && type !== 'string')) throw refuse(`it is no ${type}`);

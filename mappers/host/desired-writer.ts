@@ -4,6 +4,7 @@ import { isHiveletError, messageOf } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
 import { backoff } from '#beehive/retry.ts';
 import { sameValue } from '#device-models/values.ts';
+import type { WriteOutcome, WriteResult } from '#wire/write-outcome.ts';
 import type { PropertyValue } from '../contract.ts';
 import { Background } from './abortable.ts';
 import type { BoundPoint } from './binding.ts';
@@ -22,13 +23,24 @@ export interface DesiredWriterDeps {
   write(bound: BoundPoint, value: PropertyValue): Promise<void>;
   /** The refusals changed. */
   changed(): void;
+  /** Something is known of a desired value; at most once per version and result. */
+  outcome(name: string, outcome: WriteOutcome): void;
 }
 
 interface Wish {
   state: DesiredState;
   timer?: Timer;
   pauses?: Generator<number, never>;
+  /** Monotonic ms: when this version came, and when the device took it. */
+  gotAt: number;
+  takenAt?: number | undefined;
+  /** What was said of this version last. */
+  told?: WriteResult | undefined;
 }
+
+/** A device that took a value but shows another one so long after is not just slow. */
+const DIFFERS_AFTER_MS = 5000;
+const MAX_REASON = 500;
 
 export class DesiredWriter {
   readonly #deps: DesiredWriterDeps;
@@ -66,7 +78,13 @@ export class DesiredWriter {
     const bound = this.#deps.points.get(name);
     const state = this.#wishes.get(name)?.state;
     if (bound === undefined || state === undefined || state.phase === 'none') return;
-    this.#step(name, { kind: 'shown', same: this.#isSame(bound, text, state.version.text) });
+    const same = this.#isSame(bound, text, state.version.text);
+    this.#step(name, { kind: 'shown', same });
+    const wish = this.#wishes.get(name);
+    if (wish === undefined) return;
+    const late = this.#deps.clock.monotonic() - (wish.takenAt ?? Infinity) >= DIFFERS_AFTER_MS;
+    if (same && wish.state.phase === 'settled') this.#tell(name, 'reached', { observed: text });
+    else if (!same && late && wish.state.phase === 'written') this.#tell(name, 'differs', { observed: text });
   }
 
   /** The device went away: what it held is in doubt. */
@@ -95,17 +113,42 @@ export class DesiredWriter {
   }
 
   #step(name: string, input: DesiredInput): void {
-    const wish = this.#wishes.get(name) ?? { state: NO_DESIRED };
+    const wish = this.#wishes.get(name) ?? { state: NO_DESIRED, gotAt: 0 };
     const before = wish.state;
     const { state, effect } = stepDesired(before, input);
     wish.state = state;
     this.#wishes.set(name, wish);
-    if (before.phase === 'none' || state.phase === 'none' || !sameVersion(before.version, state.version)) this.#forgetPauses(wish);
+    if (before.phase === 'none' || state.phase === 'none' || !sameVersion(before.version, state.version)) {
+      this.#forgetPauses(wish);
+      // What was reached in an earlier life is no news.
+      Object.assign(wish, {
+        gotAt: this.#deps.clock.monotonic(),
+        takenAt: undefined,
+        told: state.phase === 'settled' ? 'reached' : undefined,
+      });
+    }
+    if (state.phase === 'written' && before.phase !== 'written') wish.takenAt = this.#deps.clock.monotonic();
     if (effect === 'write') this.#start(name);
     if (effect === 'retry') this.#pause(name, wish);
     if (effect === 'refusal' && state.phase === 'refused')
       this.#deps.log.warn('mapper.desired.refused', { property: name, desired: state.version.text, reason: state.reason });
     if (before.phase === 'refused' || state.phase === 'refused') this.#deps.changed();
+  }
+
+  #tell(name: string, result: WriteResult, { observed, reason }: { observed?: string; reason?: string }): void {
+    const wish = this.#wishes.get(name);
+    if (wish === undefined || wish.state.phase === 'none' || wish.told === result) return;
+    wish.told = result;
+    const { text, stamp } = wish.state.version;
+    const wrote = result !== 'reached' || wish.takenAt !== undefined;
+    this.#deps.outcome(name, {
+      desired: text,
+      stamp,
+      result,
+      ...(observed === undefined ? {} : { observed }),
+      ...(wrote ? { ms: Math.round(this.#deps.clock.monotonic() - wish.gotAt) } : {}),
+      ...(reason === undefined ? {} : { reason: reason.slice(0, MAX_REASON) }),
+    });
   }
 
   #forgetPauses(wish: Wish): void {
@@ -137,9 +180,14 @@ export class DesiredWriter {
       if (this.#stopped) return;
       const reason = messageOf(error);
       const byDevice = isHiveletError(error, 'POINT_REJECTED');
-      if (byDevice || isHiveletError(error, 'VALUE_INVALID')) return this.#step(name, { kind: 'refused', reason, byDevice });
-      log.debug('mapper.desired.failed', { property: name, desired: text, error });
-      this.#step(name, { kind: 'failed', reason });
+      const refused = byDevice || isHiveletError(error, 'VALUE_INVALID');
+      if (!refused) log.debug('mapper.desired.failed', { property: name, desired: text, error });
+      this.#step(name, refused ? { kind: 'refused', reason, byDevice } : { kind: 'failed', reason });
+      const facts = isHiveletError(error) ? error.facts : {};
+      const phase = this.#wishes.get(name)?.state.phase;
+      const news = { reason: typeof facts.why === 'string' ? facts.why : reason };
+      if (refused && phase === 'refused') this.#tell(name, 'refused', news);
+      if (!refused && phase === 'waiting') this.#tell(name, facts.timedOut === true ? 'timedOut' : 'failed', news);
     }
   }
 

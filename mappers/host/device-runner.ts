@@ -46,6 +46,8 @@ export class DeviceRunner {
   #liveness: Liveness = UNTRIED;
   #cycleMs = Infinity;
   #texts = new Map<string, string>();
+  /** A reading is being looked at: what settles by it is told with its values. */
+  #showing = false;
   #pauses: Generator<number, never>;
   readonly #background = new Background();
   readonly #alarm: Alarm;
@@ -66,6 +68,10 @@ export class DeviceRunner {
       reachable: () => this.#liveness.reachable !== false,
       write: (bound, value) => this.#write(bound, value),
       changed: () => this.#showState(),
+      outcome: (name, outcome) => {
+        this.#reporter.outcome(name, outcome);
+        if (!this.#showing) this.#reporter.values(new Map());
+      },
     });
     this.#twin = new TwinDialogue({
       device: profile.name,
@@ -174,11 +180,13 @@ export class DeviceRunner {
     this.#forgetVerdict();
     const texts = new Map<string, string>();
     for (const reading of readings) this.#keep(reading, texts);
+    this.#showing = true;
+    if (!wasAway) for (const [name, text] of texts) this.#writer.shown(name, text);
+    this.#showing = false;
     this.#reporter.values(texts);
     for (const [name, text] of texts) this.#texts.set(name, text);
     this.#showState();
     if (wasAway) this.#cameBack();
-    else for (const [name, text] of texts) this.#writer.shown(name, text);
   }
 
   #keep(reading: Reading, texts: Map<string, string>): void {

@@ -2,6 +2,7 @@
 import type { Clock, Timer } from '#beehive/clock.ts';
 import type { DeviceProfile } from '#device-models/device-profile.ts';
 import { deviceTopic } from '#wire/topics.ts';
+import type { WriteOutcome } from '#wire/write-outcome.ts';
 import type { PubSub } from '../contract.ts';
 import { isTopic } from './binding.ts';
 import { sameState, type DeviceState } from './device-state.ts';
@@ -29,6 +30,8 @@ export class Reporter {
   readonly #reported = new Map<string, Reported>();
   readonly #cycles: ReadonlyMap<string, { reportCycleMs: number; type: string }>;
   readonly #series: ReadonlySet<string>;
+  /** Told with the next values. */
+  readonly #outcomes = new Map<string, WriteOutcome>();
   #state: DeviceState | undefined;
   #beat: Timer | undefined;
 
@@ -38,20 +41,29 @@ export class Reporter {
     this.#series = new Set(isTopic(deps.profile.data?.topic ?? '') ? deps.profile.data?.properties : []);
   }
 
-  /** The values of one reading: name -> text. Changed ones and those whose report cycle is over go out in one message. */
+  /** What became of a desired value; goes out with the next `values`. */
+  outcome(name: string, outcome: WriteOutcome): void {
+    this.#outcomes.set(name, outcome);
+  }
+
+  /** The values of one reading: name -> text. Changed ones and those whose report cycle is over go out in one message, with outcomes. */
   values(texts: ReadonlyMap<string, string>): void {
     const at = this.#deps.clock.monotonic();
     const timestamp = this.#deps.clock.now();
     const due = new Map<string, ReportedValue>();
     for (const [name, text] of texts) {
       const type = this.#cycles.get(name)?.type ?? 'string';
-      if (this.#isDue(name, text, at)) {
-        due.set(name, { text, type });
+      const write = this.#outcomes.get(name);
+      if (write !== undefined || this.#isDue(name, text, at)) {
+        due.set(name, { text, type, ...(write === undefined ? {} : { write }) });
         this.#reported.set(name, { text, at });
       }
       const data = this.#deps.profile.data;
       if (data !== undefined && this.#series.has(name)) this.#deps.mqtt.publish(data.topic, dataUpdate(name, { text, type }, timestamp));
     }
+    for (const [name, write] of this.#outcomes)
+      if (!due.has(name)) due.set(name, { type: this.#cycles.get(name)?.type ?? 'string', write });
+    this.#outcomes.clear();
     if (due.size > 0) this.#deps.mqtt.publish(deviceTopic.twinUpdate(this.#deps.profile.name), twinUpdate(due, timestamp));
   }
 

@@ -1,18 +1,25 @@
 /** Owns the MQTT messages between a mapper and the twin: what we send and what we understand (reference/mqtt-topics.md 5 to 7). Pure. */
 import type { MsgTwin } from '#wire/device-messages.ts';
+import type { WriteOutcome } from '#wire/write-outcome.ts';
 import type { DeviceState } from './device-state.ts';
 import type { Version } from './desired.ts';
 
 export interface ReportedValue {
-  readonly text: string;
+  /** Absent: there is only an outcome to tell. */
+  readonly text?: string;
   readonly type: string;
+  readonly write?: WriteOutcome;
 }
 
 /** One message with everything that is due; `timestamp` is unix ms. */
 export function twinUpdate(values: ReadonlyMap<string, ReportedValue>, timestamp: number): string {
-  const twin: [string, MsgTwin][] = [...values].map(([name, { text, type }]) => [
+  const twin: [string, MsgTwin][] = [...values].map(([name, { text, type, write }]) => [
     name,
-    { actual: { value: text, metadata: { timestamp } }, metadata: { type } },
+    {
+      ...(text === undefined ? {} : { actual: { value: text, metadata: { timestamp } } }),
+      metadata: { type },
+      ...(write === undefined ? {} : { write }),
+    },
   ]);
   return JSON.stringify({ event_id: '', timestamp, twin: Object.fromEntries(twin) });
 }
@@ -26,7 +33,7 @@ export function stateUpdate({ word, reason }: DeviceState, timestamp: number): s
   return JSON.stringify({ event_id: '', timestamp, state: word, ...(reason === undefined ? {} : { reason }) });
 }
 
-export function dataUpdate(name: string, { text, type }: ReportedValue, timestamp: number): string {
+export function dataUpdate(name: string, { text, type }: { text: string; type: string }, timestamp: number): string {
   return JSON.stringify({ event_id: '', timestamp, data: Object.fromEntries([[name, { value: text, metadata: { timestamp, type } }]]) });
 }
 

@@ -151,6 +151,7 @@ function asUnreachable(error: unknown): HiveletError {
 function asWriteFailure(error: unknown, name: string): unknown {
   if (!(error instanceof ModbusException)) return error;
   if (error.fromGateway) return asUnreachable(error);
-  if (error.passing) return new HiveletError('DEVICE_BUSY', `the device answered the write of ${name} with ${messageOf(error)}`);
-  return new HiveletError('POINT_REJECTED', `the device refused the write of ${name} with ${messageOf(error)}`);
+  const facts = { why: messageOf(error) };
+  if (error.passing) return new HiveletError('DEVICE_BUSY', `the device answered the write of ${name} with ${facts.why}`, { facts });
+  return new HiveletError('POINT_REJECTED', `the device refused the write of ${name} with ${facts.why}`, { facts });
 }

@@ -1,11 +1,18 @@
 /** Owns a broker and a device twin in memory: what a mapper host sees of the edge, obeying reference/mqtt-topics.md section 6. */
 import type { PubSub } from '#mappers/contract.ts';
+import type { WriteOutcome } from '#wire/write-outcome.ts';
 
 interface Twin {
   type: string;
   expected?: { value: string; metadata: { timestamp: number } };
   actual?: { value: string; metadata: { timestamp: number } };
   settled: boolean;
+}
+
+interface Update {
+  actual?: { value: string };
+  metadata: { type: string };
+  write?: WriteOutcome;
 }
 
 export interface Published {
@@ -81,9 +88,16 @@ export class TwinBroker implements PubSub {
   updates(device: string): Record<string, string>[] {
     return this.#of(device, 'twin/update').map(({ message }) =>
       Object.fromEntries(
-        Object.entries(message.twin as Record<string, { actual: { value: string } }>).map(([name, { actual }]) => [name, actual.value]),
+        Object.entries(message.twin as Record<string, Update>).flatMap(([name, { actual }]) =>
+          actual === undefined ? [] : [[name, actual.value]],
+        ),
       ),
     );
+  }
+
+  /** What the mapper said of the desired values of a property, in order. */
+  outcomes(device: string, property: string): WriteOutcome[] {
+    return this.#of(device, 'twin/update').flatMap(({ message }) => (message.twin as Record<string, Update>)[property]?.write ?? []);
   }
 
   states(device: string): { state: string; reason?: string }[] {
@@ -135,9 +149,8 @@ export class TwinBroker implements PubSub {
 
   #update(device: string, { twin }: Record<string, unknown>): void {
     if (!this.#devices.has(device)) return;
-    for (const [name, { actual, metadata }] of Object.entries(
-      twin as Record<string, { actual: { value: string }; metadata: { type: string } }>,
-    )) {
+    for (const [name, { actual, metadata }] of Object.entries(twin as Record<string, Update>)) {
+      if (actual === undefined) continue;
       const stored = this.#twin(device, name);
       stored.type = metadata.type;
       stored.actual = { value: actual.value, metadata: { timestamp: this.#stamp++ } };

@@ -32,7 +32,7 @@ const MAINS = new Set([
 ]);
 
 /** The port to the Kubernetes API, and the client that serves it, are what the rooms of the cloud meet on. */
-const CLOUD_PORT = /^cloud\/store\/(?:kube-api|(?:.+\/)?(?:[a-z-]*client|reflector))\.ts$/;
+const CLOUD_PORT = /^cloud\/store\/(?:kube-api|(?:.+\/)?(?:[a-z-]*client|reflector|event-recorder))\.ts$/;
 
 /**
  * The room a file belongs to: `edge/store` for `edge/store/x/y.ts`, `edge` for `edge/config.ts`; undefined where the rule does not reach.

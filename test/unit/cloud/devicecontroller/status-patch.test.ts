@@ -23,6 +23,7 @@ function wanted(over: Partial<WantedStatus> = {}): WantedStatus {
     conditions: [],
     ownTypes: new Set(['Ready', 'NameConflict']),
     summary: {},
+    writes: new Map(),
     ...over,
   };
 }
