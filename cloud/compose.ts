@@ -14,7 +14,7 @@ import { HttpsService } from './cloudhub/https-service.ts';
 import type { NewUpload, UploadStore } from './cloudhub/upload-store.ts';
 import type { settings } from './config.ts';
 import { DeviceController } from './devicecontroller/devicecontroller.ts';
-import { EdgeController } from './edgecontroller/edgecontroller.ts';
+import { EdgeController, type EdgeControllerOptions } from './edgecontroller/edgecontroller.ts';
 import { cloudFiles } from './pki/init.ts';
 import type { KubeApi } from './store/kube-api.ts';
 import { LeaderElection } from './store/kubeconfig/leader-election.ts';
@@ -50,14 +50,30 @@ export interface CloudParts {
   health: () => CloudHealth;
 }
 
+/** PEM texts. */
+interface Tls {
+  ca: string;
+  cert: string;
+  key: string;
+}
+
 /** Nothing is started yet. Throws CONFIG_INVALID for a certificate file that cannot be read. */
 export async function compose(options: CloudParts): Promise<CloudModules> {
-  const { config, dataDir, api, foreign, clock, uploads, health } = options;
+  const { config, dataDir, api, clock, uploads } = options;
   const tls = await readTls(config, dataDir);
-  const election = electionOf(options);
-  const nodes = new EdgeController({ api, renewLeases: foreign });
-  const devices = new DeviceController({
+  const identity = `${hostname()}_${randomUUID()}`;
+  const election = electionOf(options, identity);
+  const nodes: EdgeController = nodesOf(options, {
+    identity,
+    leads: election.leads,
+    moved: (node, to) => hub.endLink(node, `served by ${to}`),
+    dutyChanged: (node, afresh) => devices.dutyChanged(node, afresh),
+  });
+  const devices: DeviceController = new DeviceController({
     api,
+    ...(config.get('modules.edgeController.enable')
+      ? { duties: { of: (node) => nodes.duty(node), confirm: (node) => nodes.confirm(node) } }
+      : {}),
     definitions: CRD_FOLDER,
     dropLinks: () => hub.dropLinks(),
     clusterChanged: () => nodes.startAnew('the Kubernetes API is that of another cluster now'),
@@ -70,6 +86,7 @@ export async function compose(options: CloudParts): Promise<CloudModules> {
     writeLimitMs: config.get('modules.cloudHub.writeTimeout') * 1000,
     allowUnbound: config.get('modules.cloudHub.allowUnboundCertificates'),
     clusterUid: () => (devices.ready ? devices.clusterUid : undefined),
+    admit: (link) => nodes.admit(link.node, link.signal),
     connected: (link) => devices.connected(link),
     handlers: {
       device: (link, message) => devices.receive(link, message),
@@ -78,13 +95,7 @@ export async function compose(options: CloudParts): Promise<CloudModules> {
       upload: (link, message, stored) => uploads.append(uploadOf(link.node, message, clock.now()), stored),
     },
   });
-  const https = new HttpsService({
-    listen: { host: config.get('modules.cloudHub.https.address'), port: config.get('modules.cloudHub.https.port') },
-    tls,
-    adminToken: (await readFile(cloudFiles(dataDir).adminToken, 'utf8')).trim(),
-    uploads,
-    health,
-  });
+  const https = await httpsOf(options, tls);
   const wanted: [boolean, Module][] = [
     // First what tells how far the start is: the next one waits for the API.
     [config.get('modules.cloudHub.https.enable'), https],
@@ -96,14 +107,30 @@ export async function compose(options: CloudParts): Promise<CloudModules> {
   return { hub, https, devices, modules: wanted.flatMap(([enabled, module]) => (enabled ? [module] : [])) };
 }
 
+async function httpsOf({ config, dataDir, uploads, health }: CloudParts, tls: Tls): Promise<HttpsService> {
+  return new HttpsService({
+    listen: { host: config.get('modules.cloudHub.https.address'), port: config.get('modules.cloudHub.https.port') },
+    tls,
+    adminToken: (await readFile(cloudFiles(dataDir).adminToken, 'utf8')).trim(),
+    uploads,
+    health,
+  });
+}
+
+type NodePorts = Required<Pick<EdgeControllerOptions, 'identity' | 'leads' | 'moved' | 'dutyChanged'>>;
+
+function nodesOf({ config, api, electionApi: leaseApi }: CloudParts, ports: NodePorts): EdgeController {
+  // Beside `qps`, not within it; with more nodes than this allows they renew more rarely.
+  return new EdgeController({ api, leaseApi, renewalsPerSecond: config.get('kubeAPIConfig.qps') / 2, ...ports });
+}
+
 /** Where one of several replicas has to be alone, it asks `election.leads`. */
-function electionOf({ electionApi: api, clock, log }: CloudParts): LeaderElection {
-  const identity = `${hostname()}_${randomUUID()}`;
+function electionOf({ electionApi: api, clock, log }: CloudParts, identity: string): LeaderElection {
   return new LeaderElection({ api, clock, log: log.child({ module: 'leaderelection' }), identity, namespace: NAMESPACE, name: LEASE });
 }
 
 /** Files of the configuration win; a KubeEdge file that names none gets ours. Throws CONFIG_INVALID. */
-async function readTls(config: Config<typeof settings>, dataDir: string): Promise<{ ca: string; cert: string; key: string }> {
+async function readTls(config: Config<typeof settings>, dataDir: string): Promise<Tls> {
   const files = cloudFiles(dataDir);
   const read = async (key: 'tlsCAFile' | 'tlsCertFile' | 'tlsPrivateKeyFile', own: string): Promise<string> => {
     const file = config.get(`modules.cloudHub.${key}`) || own;

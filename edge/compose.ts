@@ -160,9 +160,10 @@ function makeHost({ config, hostName }: Ground, { broker, twin }: Pick<Parts, 'b
   });
 }
 
-function makeStatus({ config, node, bus }: Ground, hub: EdgeHub): NodeStatus {
+function makeStatus({ config, node, bus, dataDir }: Ground, hub: EdgeHub): NodeStatus {
   return new NodeStatus({
     node,
+    dataDir,
     namespace: config.get('modules.edged.registerNodeNamespace'),
     nodeIp: config.get('modules.edged.nodeIP'),
     register: config.get('modules.edged.registerNode'),

@@ -27,6 +27,8 @@ export interface CloudHubOptions {
   allowUnbound: boolean;
   /** uid of Namespace kube-system while nodes may connect; undefined while the controllers are not ready. */
   clusterUid: () => string | undefined;
+  /** May the node be served by this replica? Nothing is read from it before. Must not reject. Absent: every node that may connect. */
+  admit?: (link: NodeLink) => Promise<boolean>;
   /** A node is connected; it ends with `link.signal`. */
   connected: (link: NodeLink) => void;
   handlers: NodeHandlers;
@@ -105,6 +107,11 @@ export class CloudHub implements Module {
     return { ok: true, detail: `${this.#links.size} nodes connected, ${waiting} messages wait, ${this.dropped} dropped` };
   }
 
+  /** The node is served elsewhere: whatever its link to us still says is void. */
+  endLink(node: string, reason: string): void {
+    this.#links.get(node)?.end(reason, 1012);
+  }
+
   /** All nodes are to connect anew. */
   dropLinks(): void {
     this.#endAll('the cloud starts anew', 1012);
@@ -161,8 +168,19 @@ export class CloudHub implements Module {
     socket.on('close', (code, reason) => link.end(`closed by the node (${code}${reason.length > 0 ? ` ${reason.toString()}` : ''})`));
     socket.on('error', (error) => link.end(error.message));
     log.info('node.connected', { node, peer, links: this.#links.size });
-    connected(link);
-    handlers.heard(node);
+    const serve = (): void => {
+      connected(link);
+      handlers.heard(node);
+    };
+    const { admit } = this.#options;
+    if (admit === undefined) return serve();
+    socket.pause();
+    void admit(link).then((admitted) => {
+      if (link.signal.aborted) return;
+      if (admitted) serve();
+      else link.end('this cloudcore may not serve the node now: try again, or another one', 1013);
+      socket.resume();
+    });
   }
 
   #refuse(socket: Duplex, { status, refused }: { status: number; refused: string }, request: IncomingMessage): void {

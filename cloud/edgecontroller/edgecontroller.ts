@@ -1,55 +1,64 @@
-/** Owns the edgecontroller module: registration, status and readiness of the nodes that edges run on. */
+/** Owns the edgecontroller module: which nodes this replica serves, and their registration, status and readiness. */
 import type { Timer } from '#beehive/clock.ts';
 import { HiveletError, messageOf } from '#beehive/errors.ts';
 import type { Context, Health, Module } from '#beehive/module.ts';
-import { contentObject, createMessage, type BeehiveMessage } from '#wire/message.ts';
-import { group, nodeResource, operation, source } from '#wire/resources.ts';
-import { isKubeError, nodes, type KubeApi, type KubeObject } from '../store/kube-api.ts';
+import type { BeehiveMessage } from '#wire/message.ts';
+import { nodes, type KubeApi, type KubeObject } from '../store/kube-api.ts';
 import { Reflector } from '../store/kubeconfig/reflector.ts';
+import { NodeClaims } from './node-claims.ts';
+import { NodeEvents } from './node-events.ts';
 import { NodeKeeper } from './node-keeper.ts';
-import { NodeLeases, RENEW_MS } from './node-leases.ts';
-import { isEdgeNode, readNodeWord } from './node-object.ts';
+import { isEdgeNode } from './node-registration.ts';
+import { NodeTalk, type EdgeNode, type Refusal } from './node-talk.ts';
+import { dutyOf, SILENCE_MS, type Duty, type Readiness } from './readiness.ts';
 
-/** What the controller needs of a connected node. */
-export interface EdgeNode {
-  readonly node: string;
-  readonly peer: 'hivelet' | 'kubeedge';
-  /** Aborts when the link ends. */
-  readonly signal: AbortSignal;
-  send(message: BeehiveMessage): void;
+export interface EdgeControllerOptions {
+  api: KubeApi;
+  /** The same API on a client without a bound of its own, for what must not wait behind other requests: Leases. */
+  leaseApi: KubeApi;
+  /** Renewals of Leases a second, at most. */
+  renewalsPerSecond: number;
+  /** Names this replica; another one at each start. */
+  identity: string;
+  /** This replica is the one that judges nodes which nobody serves. Absent: it always is. */
+  leads?: () => boolean;
+  /** Another replica serves the node: its link to us is dead, whether it knows or not. */
+  moved: (node: string, to: string) => void;
+  /** What this replica may write of the node's devices may have changed. `afresh`: what is known of them is older than the API. */
+  dutyChanged: (node: string | undefined, afresh: boolean) => void;
 }
-
-/** Why a message was not taken; the hub counts it and tells the node. */
-export type Refusal = { refused: string } | undefined;
 
 interface Parts {
   context: Context;
-  startedMs: number;
+  leadsSinceMs: number | undefined;
   reflector: Reflector;
   keepers: Map<string, NodeKeeper>;
-  leases: NodeLeases;
+  claims: NodeClaims;
+  events: NodeEvents;
+  talk: NodeTalk;
 }
 
 const TICK_MS = 1000;
+/** A link waits so long for its node to be claimed. */
+const ADMIT_MS = 15_000;
 
 export class EdgeController implements Module {
   readonly name = 'edgecontroller';
-  readonly #api: KubeApi;
-  readonly #renewLeases: boolean;
-  #renewedMs = -Infinity;
+  readonly #options: EdgeControllerOptions;
   #parts: Parts | undefined;
   #timer: Timer | undefined;
+  /** What the devicecontroller was last told, of nodes with keepers. */
+  readonly #duties = new Map<string, Duty>();
 
-  /** `renewLeases`: the API belongs to a cluster whose own controllers judge nodes by their Leases. */
-  constructor({ api, renewLeases = false }: { api: KubeApi; renewLeases?: boolean }) {
-    this.#api = api;
-    this.#renewLeases = renewLeases;
+  constructor(options: EdgeControllerOptions) {
+    this.#options = options;
   }
 
   async start(context: Context): Promise<void> {
     const { clock, log, signal } = context;
+    const { api } = this.#options;
     const reflector = new Reflector({
-      api: this.#api,
+      api,
       type: nodes,
       clock,
       log,
@@ -58,13 +67,15 @@ export class EdgeController implements Module {
     });
     this.#parts = {
       context,
-      startedMs: clock.monotonic(),
+      leadsSinceMs: undefined,
       reflector,
       keepers: new Map(),
-      leases: new NodeLeases({ api: this.#api, clock, log, signal }),
+      claims: this.#makeClaims(context, reflector),
+      events: new NodeEvents({ api, clock, log, signal }),
+      talk: new NodeTalk({ api, clock, log, signal, keeper: (node) => this.#keeper(node) }),
     };
     reflector.start();
-    await reflector.synced(signal);
+    await Promise.all([reflector.synced(context.signal), this.#parts.claims.start(context.signal)]);
     this.#tick();
   }
 
@@ -72,7 +83,10 @@ export class EdgeController implements Module {
     const parts = this.#parts;
     this.#parts = undefined;
     this.#timer?.cancel();
-    await parts?.reflector.stop();
+    this.#duties.clear();
+    // Nodes that are linked have to be claimed again.
+    for (const node of parts?.claims.nodes() ?? []) this.#options.moved(node, 'a fresh start of this one');
+    await Promise.all([parts?.reflector.stop(), parts?.claims.stop()]);
   }
 
   health(): Health {
@@ -86,77 +100,116 @@ export class EdgeController implements Module {
     this.#parts?.context.failed(new HiveletError('KUBE_API', reason));
   }
 
+  /**
+   * A node dialled this replica. True when it may be served: its Lease is ours. Never rejects; `signal` ends with the link.
+   */
+  async admit(node: string, signal: AbortSignal): Promise<boolean> {
+    if (this.#parts === undefined) return false;
+    const { claims, context } = this.#parts;
+    const limit = new AbortController();
+    const timer = context.clock.timer(ADMIT_MS, () => limit.abort(new Error('the Kubernetes API did not answer in time')));
+    try {
+      const claim = await claims.claim(node, AbortSignal.any([signal, limit.signal, context.signal]));
+      if (claim.outcome === 'taken') {
+        context.log.info('node.not_admitted', { node, reason: `${claim.holder} took it in the same moment` });
+        return false;
+      }
+      // The link that the messages of another replica's time would go over is gone, so they are as good as never said.
+      if (claim.before !== 'mine') this.#keeper(node)?.yield();
+      this.heard(node);
+      this.#tellDuty(node);
+      return true;
+    } catch (error) {
+      if (!signal.aborted) context.log.warn('node.not_admitted', { node, reason: messageOf(error) });
+      return false;
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  /** What this replica may write of the devices of a node; of those without a node, the one that leads. */
+  duty(node: string | undefined): Duty {
+    if (this.#parts === undefined) return 'nothing';
+    if (node === undefined) return this.#leads() ? 'verdict' : 'nothing';
+    const { claims, keepers, context, leadsSinceMs } = this.#parts;
+    const signs = keepers.get(node)?.signs ?? {
+      nowMs: context.clock.monotonic(),
+      serves: claims.holds(node),
+      heardMs: undefined,
+      leadsSinceMs,
+      renewedMs: claims.seenMs(node),
+    };
+    return dutyOf(signs);
+  }
+
+  /** Asks the API whether this replica may still write of the node's devices. Rejects when it does not answer. */
+  async confirm(node: string | undefined): Promise<boolean> {
+    const duty = this.duty(node);
+    if (this.#parts === undefined || duty === 'nothing') return false;
+    if (node === undefined) return true;
+    const { claims } = this.#parts;
+    if (claims.holds(node)) return claims.confirm(node);
+    return (await claims.isUnchanged(node)) && this.duty(node) === duty;
+  }
+
   /** Any frame of the node was received, a pong too. */
   heard(node: string): void {
+    if (this.#parts?.claims.holds(node) !== true) return;
+    this.#parts.claims.heard(node);
     this.#keeper(node)?.heard();
   }
 
-  /** Takes node registration, status and queries; answers when the API has it. */
+  /** Takes what a node says and asks of itself. */
   receive(from: EdgeNode, message: BeehiveMessage): Refusal {
-    const [namespace = '', kind, name, ...rest] = message.route.resource.split('/');
-    const verb = message.route.operation;
-    if (rest.length > 0 || (kind !== 'nodestatus' && kind !== 'node')) {
-      return { refused: `${verb} of ${message.route.resource} is not served by this cloud` };
-    }
-    if (name !== from.node) return { refused: `node ${from.node} may not speak for ${message.route.resource}` };
-    if (verb === operation.query && kind === 'node') return this.#query(from, message);
-    if (verb !== operation.insert && verb !== operation.update) return { refused: `${verb} of a node is not served by this cloud` };
-    const content = contentObject(message.content);
-    const word = content === undefined ? undefined : readNodeWord(content, kind === 'node' ? operation.insert : verb);
-    const keeper = this.#keeper(from.node);
-    if (word === undefined || keeper === undefined) return { refused: 'the content is neither a Node nor a node status' };
-    const answer = (outcome: { content: unknown; failed?: boolean }): void => this.#answer(from, message, { namespace, ...outcome });
-    keeper.say(word, { done: () => answer({ content: 'OK' }), failed: (reason) => answer({ content: reason, failed: true }) });
-    return undefined;
+    return this.#parts === undefined ? { refused: 'the edgecontroller is starting' } : this.#parts.talk.receive(from, message);
   }
 
-  #query(from: EdgeNode, message: BeehiveMessage): Refusal {
-    if (this.#parts === undefined) return { refused: 'the edgecontroller is starting' };
-    const { signal, log } = this.#parts.context;
-    const [namespace = ''] = message.route.resource.split('/');
-    void this.#api.get(nodes, { name: from.node }, { signal }).then(
-      (node) => this.#answer(from, message, { namespace, content: node, resourceVersion: node.metadata.resourceVersion }),
-      (error: unknown) => {
-        if (!isKubeError(error, 'NotFound')) log.warn('node.query.failed', { node: from.node, error });
-        // v1.9.1 says nothing, and the edge waits for 60 s (defect C23).
-        this.#answer(from, message, { namespace, content: messageOf(error), failed: true });
+  #makeClaims({ clock, log, signal }: Context, known: Reflector): NodeClaims {
+    const { leaseApi: api, identity, renewalsPerSecond, moved } = this.#options;
+    return new NodeClaims({
+      api,
+      clock,
+      log,
+      signal,
+      identity,
+      renewalsPerSecond,
+      nodeUid: (node) => known.objects.get(node)?.metadata.uid,
+      lost: (node, to) => {
+        this.#parts?.keepers.get(node)?.yield();
+        moved(node, to);
+        this.#duties.set(node, this.duty(node));
+        this.#options.dutyChanged(node, true);
       },
-    );
-    return undefined;
-  }
-
-  /** KubeEdge expects the resource `<namespace>/node/<node>` and, on failure too, the operation `response`; queries fail by `error`. */
-  #answer(
-    from: EdgeNode,
-    message: BeehiveMessage,
-    outcome: { namespace: string; content: unknown; failed?: boolean; resourceVersion?: string | undefined },
-  ): void {
-    if (this.#parts === undefined || from.signal.aborted) return;
-    const { namespace, content, failed = false, resourceVersion } = outcome;
-    const asError = failed && (from.peer === 'hivelet' || message.route.operation === operation.query);
-    from.send(
-      createMessage(this.#parts.context.clock.now(), {
-        source: source.edgecontroller,
-        group: group.resource,
-        operation: asError ? operation.error : operation.response,
-        resource: nodeResource(namespace, from.node),
-        content,
-        parentId: message.header.msg_id,
-        ...(resourceVersion === undefined ? {} : { resourceVersion }),
-      }),
-    );
+      changed: (node) => this.#tellDuty(node),
+    });
   }
 
   #keeper(name: string): NodeKeeper | undefined {
     if (this.#parts === undefined) return undefined;
-    const { keepers, context, startedMs, reflector } = this.#parts;
+    const { keepers } = this.#parts;
     let keeper = keepers.get(name);
-    if (keeper === undefined) {
-      const { clock, log, signal } = context;
-      keeper = new NodeKeeper({ name, api: this.#api, clock, log, signal, startedMs, seen: () => reflector.objects.get(name) });
-      keepers.set(name, keeper);
-    }
+    if (keeper === undefined) keepers.set(name, (keeper = this.#makeKeeper(name, this.#parts)));
     return keeper;
+  }
+
+  #makeKeeper(name: string, parts: Parts): NodeKeeper {
+    const { context, reflector, claims, events } = parts;
+    const { clock, log, signal } = context;
+    const mayJudge = (readiness: Readiness): Promise<boolean> => {
+      if (readiness === 'ready' || claims.holds(name)) return claims.confirm(name);
+      return claims.isUnchanged(name);
+    };
+    return new NodeKeeper({
+      name,
+      api: this.#options.api,
+      clock,
+      log,
+      signal,
+      seen: () => reflector.objects.get(name),
+      signs: () => ({ serves: claims.holds(name), leadsSinceMs: parts.leadsSinceMs, renewedMs: claims.seenMs(name) }),
+      confirm: mayJudge,
+      happened: (node, what) => events.tell(node, what),
+    });
   }
 
   #seen(node: KubeObject): void {
@@ -167,28 +220,48 @@ export class EdgeController implements Module {
 
   /** The keeper of a node that still speaks stays: it remembers what to register again. */
   #gone(node: KubeObject): void {
-    const keepers = this.#parts?.keepers;
-    if (keepers?.get(node.metadata.name)?.readiness !== 'ready') keepers?.delete(node.metadata.name);
+    const { name } = node.metadata;
+    if (this.#parts?.keepers.get(name)?.readiness !== 'ready') this.#forget(name);
+  }
+
+  #forget(name: string): void {
+    this.#parts?.keepers.delete(name);
+    this.#parts?.claims.forget(name);
+    this.#duties.delete(name);
+  }
+
+  #leads(): boolean {
+    return this.#options.leads?.() ?? true;
   }
 
   #tick(): void {
     if (this.#parts === undefined) return;
-    const { clock } = this.#parts.context;
+    const { keepers, reflector, claims, context } = this.#parts;
+    const { clock } = context;
     this.#timer = clock.timer(TICK_MS, () => this.#tick());
-    for (const [name, keeper] of this.#parts.keepers) {
-      if (keeper.readiness === 'lost' && !this.#parts.reflector.objects.has(name)) this.#parts.keepers.delete(name);
-      else keeper.tick();
+    this.#lookWhoLeads(this.#parts);
+    for (const [name, keeper] of keepers) {
+      const { heardMs = -Infinity, nowMs } = keeper.signs;
+      if (nowMs - heardMs >= SILENCE_MS && !reflector.objects.has(name)) this.#forget(name);
+      else {
+        keeper.tick();
+        this.#tellDuty(name);
+      }
     }
-    this.#renew(this.#parts);
+    claims.tick();
   }
 
-  #renew({ context, keepers, reflector, leases }: Parts): void {
-    const nowMs = context.clock.monotonic();
-    if (!this.#renewLeases || nowMs - this.#renewedMs < RENEW_MS) return;
-    this.#renewedMs = nowMs;
-    for (const [name, { readiness }] of keepers) {
-      const node = reflector.objects.get(name);
-      if (readiness === 'ready' && node !== undefined) leases.renew(node);
-    }
+  #lookWhoLeads(parts: Parts): void {
+    const leads = this.#leads();
+    if (leads === (parts.leadsSinceMs !== undefined)) return;
+    parts.leadsSinceMs = leads ? parts.context.clock.monotonic() : undefined;
+    this.#options.dutyChanged(undefined, false);
+  }
+
+  #tellDuty(node: string): void {
+    const duty = this.duty(node);
+    if (this.#duties.get(node) === duty) return;
+    this.#duties.set(node, duty);
+    this.#options.dutyChanged(node, false);
   }
 }

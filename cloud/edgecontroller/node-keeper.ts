@@ -3,9 +3,10 @@ import type { Clock } from '#beehive/clock.ts';
 import { messageOf } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
 import { backoff } from '#beehive/retry.ts';
-import { isKubeError, nodes, type KubeApi, type KubeObject } from '../store/kube-api.ts';
-import { metadataPatch, newNode, statusPatch, type NodeWord } from './node-object.ts';
-import { readinessOf, type Readiness } from './readiness.ts';
+import { isKubeError, nodes, type KubeApi, type KubeObject, type Patch, type WriteOptions } from '../store/kube-api.ts';
+import { readyStatus, statusPatch, type NodeWord } from './node-object.ts';
+import { newNode, registrationPatch } from './node-registration.ts';
+import { readinessOf, type Readiness, type Signs } from './readiness.ts';
 
 /** Somebody waits for what the node said to be in the API. */
 export interface Waiter {
@@ -13,18 +14,28 @@ export interface Waiter {
   failed(reason: string): void;
 }
 
+/** Something happened to the node that people want to know. */
+export type NodeHappening = 'registered' | 'ready' | 'lost' | 'refused';
+
 export interface NodeKeeperOptions {
   name: string;
   api: KubeApi;
   clock: Clock;
   log: Logger;
   signal: AbortSignal;
-  startedMs: number;
   /** The Node as the watch last saw it. */
   seen: () => KubeObject | undefined;
+  /** What readiness is judged by; `heardMs` is the keeper's own. */
+  signs: () => Omit<Signs, 'nowMs' | 'heardMs'>;
+  /** Asks the API whether this replica may still say so: another one may have taken the node, or have heard it. */
+  confirm: (readiness: Readiness) => Promise<boolean>;
+  happened?: (node: KubeObject, what: NodeHappening) => void;
 }
 
+type Change = Pick<Patch & { type: 'merge' }, 'type' | 'body'> & Pick<WriteOptions, 'subresource' | 'persist'>;
+
 const RETRY_MS = { first: 500, max: 10_000 };
+const MAX_CONFLICTS = 5;
 
 export class NodeKeeper {
   readonly #options: NodeKeeperOptions;
@@ -57,13 +68,29 @@ export class NodeKeeper {
     this.wake();
   }
 
+  /** Another replica serves the node: what it said to us is history, and must not overtake what it says there. */
+  yield(): void {
+    this.#word = {};
+    this.#heardMs = undefined;
+    this.#registers = false;
+    this.#latest = undefined;
+    this.#shown = 'unsaid';
+    for (const waiter of this.#waiters.splice(0)) waiter.failed('another cloudcore serves this node now');
+  }
+
+  get signs(): Signs {
+    return { ...this.#options.signs(), heardMs: this.#heardMs, nowMs: this.#options.clock.monotonic() };
+  }
+
   get readiness(): Readiness {
-    return readinessOf({ heardMs: this.#heardMs, startedMs: this.#options.startedMs, nowMs: this.#options.clock.monotonic() });
+    return readinessOf(this.signs);
   }
 
   /** Once a second: writes when the readiness is another than the API shows. */
   tick(): void {
-    if (this.readiness !== 'unsaid' && this.readiness !== this.#shown) this.wake();
+    const { readiness } = this;
+    if (readiness === 'unsaid') this.#shown = 'unsaid';
+    else if (readiness !== this.#shown) this.wake();
   }
 
   /** The object was changed, by us or by somebody else: what the node said must stay. */
@@ -102,41 +129,77 @@ export class NodeKeeper {
   }
 
   async #bring(): Promise<void> {
-    const { api, clock, log, signal, name } = this.#options;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#bringOnce();
+      } catch (error) {
+        // Somebody wrote in between: look again, at the object itself.
+        if (!isKubeError(error, 'Conflict', 'AlreadyExists') || attempt >= MAX_CONFLICTS) throw error;
+        this.#latest = await this.#get();
+      }
+    }
+  }
+
+  async #bringOnce(): Promise<void> {
+    const { clock, log, name, happened } = this.#options;
     const { readiness } = this;
-    const word = this.#word;
     let node = await this.#read(readiness);
     if (node === undefined) return;
-    // Labels as with a kubelet: set by a registration, afterwards everybody's.
-    const metadata = this.#registers ? metadataPatch(node, word) : undefined;
-    if (metadata !== undefined) node = this.#latest = await api.patch(nodes, { name }, { type: 'merge', body: metadata, signal });
+    // Until the first registration of a link the node's own labels are not known, later ones are everybody's.
+    const metadata = this.#registers ? registrationPatch(node, this.#word.registration) : undefined;
+    if (metadata !== undefined) {
+      const written = await this.#patch(node, { type: 'merge', body: metadata }, readiness);
+      if (written === undefined) return;
+      node = written;
+    }
     this.#registers = false;
-    const change = statusPatch(node, { word, readiness, now: clock.now() });
-    if (change !== undefined) {
+    const before = readyStatus(node);
+    const body = statusPatch(node, { word: this.#word, readiness, now: clock.now() });
+    if (body !== undefined) {
       // The node says it again within five minutes.
-      const options = { subresource: 'status', persist: 'later', signal } as const;
-      this.#latest = await api.patch(nodes, { name }, { type: 'merge', body: change, ...options });
+      const written = await this.#patch(node, { type: 'merge', body, subresource: 'status', persist: 'later' }, readiness);
+      if (written === undefined) return;
+      const after = readyStatus(written);
+      if (after !== before) happened?.(written, after === 'True' ? 'ready' : after === 'Unknown' ? 'lost' : 'refused');
     }
     if (readiness !== this.#shown) log.info('node.readiness', { node: name, readiness });
     this.#shown = readiness;
   }
 
+  /** Only onto the object that was looked at, and only while it is for us to say; undefined when it is not. */
+  async #patch(node: KubeObject, { body, ...change }: Change, readiness: Readiness): Promise<KubeObject | undefined> {
+    const { api, signal, name, confirm } = this.#options;
+    if (!(await confirm(readiness))) return undefined;
+    const metadata = { ...(body['metadata'] as object | undefined), resourceVersion: node.metadata.resourceVersion };
+    return (this.#latest = await api.patch(nodes, { name }, { ...change, body: { ...body, metadata }, signal }));
+  }
+
   /** Creates the Node when the node is there and the object is not: deleted by somebody, or never registered. */
   async #read(readiness: Readiness): Promise<KubeObject | undefined> {
-    const { api, seen, signal, name, log } = this.#options;
+    const { api, seen, signal, name, log, happened, confirm } = this.#options;
     const cached = seen();
     // Once the watch has shown our write it is the one to believe: an API that crashed may come back without it.
     if (cached !== undefined && this.#isNewer(cached)) this.#latest = undefined;
     if (cached !== undefined) return this.#latest ?? cached;
-    try {
-      return (this.#latest = await api.get(nodes, { name }, { signal }));
-    } catch (error) {
-      if (!isKubeError(error, 'NotFound')) throw error;
-    }
+    const found = await this.#get();
+    if (found !== undefined) return (this.#latest = found);
     // A node that never said what it is must not come into being by its keepalives.
     if (readiness !== 'ready' || (this.#word.registration === undefined && this.#word.status === undefined)) return undefined;
+    if (!(await confirm(readiness))) return undefined;
     log.info('node.registered', { node: name });
-    return (this.#latest = await api.create(nodes, newNode(name, this.#word), { signal }));
+    const made = await api.create(nodes, newNode(name, this.#word.registration), { signal });
+    happened?.(made, 'registered');
+    return (this.#latest = made);
+  }
+
+  async #get(): Promise<KubeObject | undefined> {
+    const { api, signal, name } = this.#options;
+    try {
+      return await api.get(nodes, { name }, { signal });
+    } catch (error) {
+      if (isKubeError(error, 'NotFound')) return undefined;
+      throw error;
+    }
   }
 
   #isNewer(cached: KubeObject): boolean {

@@ -1,7 +1,9 @@
-/** Owns what a Node object is to say: registration, the status that the node sent, and the Ready condition by the cloud's clock. Pure. */
+/** Owns what the status of a Node is to say: what the node sent, and the Ready condition by the cloud's clock. Pure. */
 import { fieldsOf, listOf } from '#device-models/fields.ts';
-import type { KubeObject, KubeObjectInput } from '../store/kube-api.ts';
+import type { KubeObject } from '../store/kube-api.ts';
 import type { Readiness } from './readiness.ts';
+
+export { EDGE_LABEL } from './node-registration.ts';
 
 type Fields = Record<string, unknown>;
 
@@ -13,8 +15,6 @@ export interface NodeWord {
   status?: Fields;
 }
 
-/** Marks the nodes that cloudcore answers for; on a real cluster the others belong to kubelets. */
-export const EDGE_LABEL = 'node-role.kubernetes.io/edge';
 /** An unchanged status is written so often, so that its heartbeat times show that the node lives. */
 export const HEARTBEAT_MS = 5 * 60_000;
 
@@ -28,42 +28,10 @@ export function readNodeWord(content: Fields, operation: string): NodeWord | und
   return status === undefined ? undefined : { status };
 }
 
-export function isEdgeNode(node: KubeObject): boolean {
-  return Object.hasOwn(node.metadata.labels ?? {}, EDGE_LABEL);
-}
-
-/** The Node to create; a node that never registered with us gets the labels that edges use. */
-export function newNode(name: string, { registration }: NodeWord): KubeObjectInput {
-  const metadata = fieldsOf(registration?.['metadata']);
-  const labels = {
-    'kubernetes.io/hostname': name,
-    'kubernetes.io/os': 'linux',
-    'node-role.kubernetes.io/agent': '',
-    [EDGE_LABEL]: '',
-    ...textMap(metadata?.['labels']),
-  };
-  const annotations = textMap(metadata?.['annotations']);
-  const taints = fieldsOf(registration?.['spec'])?.['taints'];
-  return {
-    metadata: { name, labels, ...(Object.keys(annotations).length === 0 ? {} : { annotations }) },
-    spec: Array.isArray(taints) ? { taints } : {},
-  };
-}
-
-/** Labels and annotations of the registration that the Node lacks or holds otherwise; undefined = none. */
-export function metadataPatch(node: KubeObject, { registration }: NodeWord): Fields | undefined {
-  const metadata = fieldsOf(registration?.['metadata']);
-  const missing = (wanted: Record<string, string>, present: Record<string, string> = {}): [string, string][] =>
-    Object.entries(wanted).filter(([key, value]) => present[key] !== value);
-  const labels = missing(textMap(metadata?.['labels']), node.metadata.labels);
-  const annotations = missing(textMap(metadata?.['annotations']), node.metadata.annotations);
-  if (labels.length === 0 && annotations.length === 0) return undefined;
-  return {
-    metadata: {
-      ...(labels.length === 0 ? {} : { labels: Object.fromEntries(labels) }),
-      ...(annotations.length === 0 ? {} : { annotations: Object.fromEntries(annotations) }),
-    },
-  };
+/** Status of the Ready condition; undefined while there is none. */
+export function readyStatus(node: KubeObject): string | undefined {
+  const status = conditionsOf(fieldsOf(node['status']) ?? {}).find(isReady)?.['status'];
+  return typeof status === 'string' ? status : undefined;
 }
 
 /**
@@ -162,11 +130,6 @@ function withoutHeartbeat({ lastHeartbeatTime: _beat, ...rest }: Fields): Fields
 
 function pick(from: Fields, keys: readonly string[]): Fields {
   return Object.fromEntries(keys.flatMap((key) => (typeof from[key] === 'string' ? [[key, from[key]]] : [])));
-}
-
-function textMap(value: unknown): Record<string, string> {
-  const entries = Object.entries(fieldsOf(value) ?? {});
-  return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
 }
 
 function textOf(value: unknown): string {

@@ -1,22 +1,25 @@
 /** Owns this board as a Node: registration and status, told to the cloud (reference/cloud-edge-transport.md section 7). */
-import { arch, cpus, networkInterfaces, release, totalmem, version as kernelVersion } from 'node:os';
-import { readFileSync } from 'node:fs';
 import type { Bus } from '#beehive/bus.ts';
 import type { Timer } from '#beehive/clock.ts';
 import type { Context, Health, Module } from '#beehive/module.ts';
 import type { WindowEntry } from '#wire/ack-window.ts';
 import { createMessage, type BeehiveMessage, type NewMessage } from '#wire/message.ts';
 import { group, nodeStatusResource, operation, source } from '#wire/resources.ts';
+import { boardAddress, boardCapacity, goArch, pressureConditions, readPressure, systemInfo, type NodeCondition } from './board-facts.ts';
 
 export const MODULE = 'edged';
 /** To our own cloud: on change and this often; a KubeEdge cloud expects it every `nodeStatusUpdateFrequency`. */
 const OWN_STATUS_MS = 5 * 60_000;
+/** How often it is looked for a change: of an address, of pressure on memory or disk. */
+const LOOK_MS = 30_000;
 const ANSWER_MS = 10_000;
 
 export interface NodeStatusOptions {
   node: string;
   namespace: string;
   nodeIp: string;
+  /** Its file system is the disk of the node. */
+  dataDir: string;
   register: boolean;
   labels: Readonly<Record<string, string>>;
   annotations: Readonly<Record<string, string>>;
@@ -37,6 +40,8 @@ export class NodeStatus implements Module {
   #loop: Promise<void> = Promise.resolve();
   #timer: Timer | undefined;
   #registered = false;
+  /** What our cloud has acknowledged, without times; and when (monotonic) it is due again whatever it says. */
+  #told = { status: '', dueMs: -Infinity };
 
   constructor(options: NodeStatusOptions) {
     this.#options = options;
@@ -76,19 +81,22 @@ export class NodeStatus implements Module {
   #tick(): void {
     const { cloud, frequencyMs } = this.#options;
     if (cloud.peer === 'offline' || this.#context === undefined) return;
-    if (cloud.peer === 'hivelet') this.#tellOurs();
+    if (cloud.peer === 'hivelet') this.#tellOurs(this.#context);
     else this.#tellKubeEdge();
-    this.#timer = this.#context.clock.timer(cloud.peer === 'hivelet' ? OWN_STATUS_MS : frequencyMs, () => this.#tick());
+    this.#timer = this.#context.clock.timer(cloud.peer === 'hivelet' ? LOOK_MS : frequencyMs, () => this.#tick());
   }
 
-  #tellOurs(): void {
+  #tellOurs({ clock }: Context): void {
     const { cloud } = this.#options;
-    const fields = this.#registered ? this.#statusFields() : this.#registerFields();
+    const status = JSON.stringify({ ...this.#status(), conditions: this.#conditions() });
+    const due = clock.monotonic() >= this.#told.dueMs;
+    if (this.#registered && !due && status === this.#told.status) return;
     cloud.offer({
       key: 'nodestatus',
-      make: () => cloud.message(fields),
+      make: () => cloud.message(this.#registered ? this.#statusFields() : this.#registerFields()),
       onAck: () => {
         this.#registered = true;
+        this.#told = { status, dueMs: clock.monotonic() + OWN_STATUS_MS };
       },
     });
   }
@@ -143,63 +151,23 @@ export class NodeStatus implements Module {
   }
 
   #status(): Record<string, unknown> {
-    const { node, version } = this.#options;
+    const { node, version, nodeIp, dataDir } = this.#options;
     const time = new Date(this.#context?.clock.now() ?? 0).toISOString().replace(/\.\d+Z$/, 'Z');
-    const resources = { cpu: String(cpus().length), memory: `${String(Math.floor(totalmem() / 1024))}Ki`, pods: '0' };
+    const resources = boardCapacity(dataDir);
     return {
       capacity: resources,
       allocatable: resources,
-      conditions: [
-        {
-          type: 'Ready',
-          status: 'True',
-          reason: 'EdgeReady',
-          message: 'edge is posting ready status',
-          lastHeartbeatTime: time,
-          lastTransitionTime: time,
-        },
-      ],
+      conditions: this.#conditions().map((condition) => ({ ...condition, lastHeartbeatTime: time, lastTransitionTime: time })),
       addresses: [
-        { type: 'InternalIP', address: this.#address() },
+        { type: 'InternalIP', address: boardAddress(nodeIp) },
         { type: 'Hostname', address: node },
       ],
-      nodeInfo: {
-        machineID: readText('/etc/machine-id'),
-        systemUUID: '',
-        bootID: readText('/proc/sys/kernel/random/boot_id'),
-        kernelVersion: release(),
-        osImage: osImage() || kernelVersion(),
-        containerRuntimeVersion: 'none://0',
-        kubeletVersion: version,
-        kubeProxyVersion: '',
-        operatingSystem: 'linux',
-        architecture: goArch(),
-      },
+      nodeInfo: systemInfo(version),
     };
   }
 
-  #address(): string {
-    if (this.#options.nodeIp !== '') return this.#options.nodeIp;
-    const outside = Object.values(networkInterfaces())
-      .flatMap((list) => list ?? [])
-      .find((entry) => !entry.internal && entry.family === 'IPv4');
-    return outside?.address ?? '127.0.0.1';
+  #conditions(): NodeCondition[] {
+    const ready: NodeCondition = { type: 'Ready', status: 'True', reason: 'EdgeReady', message: 'edge is posting ready status' };
+    return [...pressureConditions(readPressure(this.#options.dataDir)), ready];
   }
-}
-
-function goArch(): string {
-  const names: Record<string, string> = { x64: 'amd64', arm64: 'arm64', arm: 'arm' };
-  return names[arch()] ?? arch();
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8').trim();
-  } catch {
-    return '';
-  }
-}
-
-function osImage(): string {
-  return /^PRETTY_NAME="?([^"\n]*)"?$/m.exec(readText('/etc/os-release'))?.[1] ?? '';
 }

@@ -114,6 +114,9 @@ export class MemoryKubeApi implements KubeApi {
   async patch(type: ResourceType, name: ObjectName, change: Patch & WriteOptions): Promise<KubeObject> {
     await this.#call({ verb: 'patch', type: type.plural, name: name.name, patch: change });
     const previous = this.#must(type, name);
+    const onto =
+      change.type === 'json' ? undefined : (change.body['metadata'] as { resourceVersion?: string } | undefined)?.resourceVersion;
+    if (onto !== undefined && onto !== previous.metadata.resourceVersion) throw MemoryKubeApi.failure(409, 'Conflict');
     const draft = structuredClone(previous);
     try {
       const next = change.type === 'json' ? applyJsonPatch(draft, change.operations) : applyMergePatch(draft, change.body);

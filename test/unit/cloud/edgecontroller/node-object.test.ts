@@ -1,16 +1,7 @@
-/** What a Node object is to say, and when it is Ready. */
+/** What the status of a Node is to say. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import {
-  HEARTBEAT_MS,
-  isEdgeNode,
-  metadataPatch,
-  newNode,
-  readNodeWord,
-  statusPatch,
-  type NodeWord,
-} from '#cloud/edgecontroller/node-object.ts';
-import { readinessOf } from '#cloud/edgecontroller/readiness.ts';
+import { HEARTBEAT_MS, readNodeWord, statusPatch, type NodeWord } from '#cloud/edgecontroller/node-object.ts';
 import type { KubeObject } from '#cloud/store/kube-api.ts';
 
 const NOW = Date.UTC(2026, 5, 1, 12);
@@ -37,45 +28,11 @@ function patch(object: KubeObject, word: NodeWord, over: { readiness?: 'ready' |
   return statusPatch(object, { word, readiness: 'ready', now: NOW, ...over })?.status;
 }
 
-for (const [what, heardMs, nowMs, expected] of [
-  ['heard a moment ago', 100_000, 139_999, 'ready'],
-  ['silent for 40 s', 100_000, 140_000, 'lost'],
-  ['not heard within the grace after a start', undefined, 39_999, 'unsaid'],
-  ['not heard when the grace is over', undefined, 40_000, 'lost'],
-  ['heard once and silent since, whatever the grace', 0, 40_000, 'lost'],
-] as const) {
-  test(`a node ${what} is ${expected}`, () => assert.is(readinessOf({ heardMs, nowMs, startedMs: 0 }), expected));
-}
-
 test('reads registrations and both spellings of a status, and nothing else', () => {
   assert.equal(readNodeWord(registration, 'insert'), { registration, status: { capacity: { cpu: '4' } } });
   assert.equal(readNodeWord({ UID: '', Status: { capacity: {} }, ExtendResources: null }, 'update'), { status: { capacity: {} } });
   assert.is(readNodeWord({ Status: 'x' }, 'update'), undefined);
   assert.is(readNodeWord({ kind: 'Node' }, 'insert'), undefined);
-});
-
-test('a new Node carries the labels, annotations and taints of the registration, and is known as an edge', () => {
-  const made = newNode('pi', { registration });
-  assert.equal(made.metadata.labels, {
-    'kubernetes.io/hostname': 'pi',
-    'kubernetes.io/os': 'linux',
-    'node-role.kubernetes.io/agent': '',
-    'node-role.kubernetes.io/edge': '',
-    'kubernetes.io/arch': 'arm64',
-    board: 'pi-4',
-  });
-  assert.equal(made.metadata.annotations, { note: 'x' });
-  assert.equal(made.spec, { taints: registration.spec.taints });
-  assert.ok(isEdgeNode({ ...node(), metadata: { name: 'pi', labels: made.metadata.labels! } }));
-  assert.not(isEdgeNode(node()));
-  assert.is(newNode('pi', { status: {} }).metadata.labels?.['kubernetes.io/hostname'], 'pi', 'an edge that never registered with us');
-});
-
-test('labels of a registration are added to a Node that is there, those of others stay', () => {
-  assert.equal(metadataPatch(node(), { registration }), {
-    metadata: { labels: { 'kubernetes.io/arch': 'arm64' }, annotations: { note: 'x' } },
-  });
-  assert.is(metadataPatch(node(), { status: {} }), undefined);
 });
 
 test('the first status makes the Node Ready by the clock of the cloud', () => {
