@@ -1,5 +1,8 @@
 /** Owns the port to a Kubernetes API: what controllers see of a cluster, whichever engine serves it. */
 
+import type { Clock } from '#beehive/clock.ts';
+import { backoff } from '#beehive/retry.ts';
+
 export type JsonValue = null | boolean | number | string | JsonValue[] | { [key: string]: JsonValue };
 export type JsonObject = { [key: string]: JsonValue };
 
@@ -10,6 +13,23 @@ export interface OwnerReference {
   uid: string;
   controller?: boolean;
   blockOwnerDeletion?: boolean;
+}
+
+/** A set of fields as in FieldsV1: `f:` a member, `k:` an item by its keys, `v:` an item by its value; `.` the field itself beside its children. */
+export interface FieldSet {
+  [element: string]: FieldSet;
+}
+
+/** Who owns which fields of an object. */
+export interface ManagedFieldsEntry {
+  manager: string;
+  operation: 'Apply' | 'Update';
+  apiVersion: string;
+  /** RFC 3339, UTC, seconds. */
+  time?: string;
+  fieldsType: 'FieldsV1';
+  fieldsV1: FieldSet;
+  subresource?: string;
 }
 
 export interface ObjectMeta {
@@ -28,6 +48,7 @@ export interface ObjectMeta {
   annotations?: Record<string, string>;
   finalizers?: string[];
   ownerReferences?: OwnerReference[];
+  managedFields?: ManagedFieldsEntry[];
 }
 
 /** An object exactly as the API gave it: unknown fields are kept, times stay text. */
@@ -63,6 +84,11 @@ export interface ObjectName {
 
 export interface RequestOptions {
   signal?: AbortSignal;
+}
+
+export interface GetOptions extends RequestOptions {
+  /** `scale` answers an `autoscaling/v1` Scale. */
+  subresource?: 'status' | 'scale';
 }
 
 export interface WriteOptions extends RequestOptions {
@@ -121,7 +147,9 @@ export interface JsonPatchOperation {
 export type Patch =
   | { type: 'json'; operations: readonly JsonPatchOperation[] }
   | { type: 'merge'; body: Record<string, unknown> }
-  | { type: 'strategic'; body: Record<string, unknown> };
+  | { type: 'strategic'; body: Record<string, unknown> }
+  /** Server-side apply: creates what is missing, removes what this manager no longer lists; 409 Conflict for fields of others unless forced. */
+  | { type: 'apply'; body: Record<string, unknown>; fieldManager: string; force?: boolean };
 
 export interface DeleteOptions extends RequestOptions {
   gracePeriodSeconds?: number;
@@ -134,7 +162,7 @@ export interface DeleteOptions extends RequestOptions {
  * refuses, and with the reason of `signal` when that aborts.
  */
 export interface KubeApi {
-  get(type: ResourceType, name: ObjectName, options?: RequestOptions): Promise<KubeObject>;
+  get(type: ResourceType, name: ObjectName, options?: GetOptions): Promise<KubeObject>;
   list(type: ResourceType, options?: ListOptions): Promise<KubeList>;
   /** Ends quietly when the server ends the stream; throws `KubeError` 410 `Expired` when the version is too old. */
   watch(type: ResourceType, options?: WatchOptions): AsyncIterable<WatchEvent>;
@@ -183,6 +211,25 @@ export class KubeError extends Error {
 /** `isKubeError(error, 'NotFound')`, `isKubeError(error, 'Conflict', 'Invalid')`; without reasons any KubeError. */
 export function isKubeError(error: unknown, ...reasons: string[]): error is KubeError {
   return error instanceof KubeError && (reasons.length === 0 || reasons.includes(error.reason));
+}
+
+const CONFLICT_ATTEMPTS = 5;
+const CONFLICT_MS = { first: 20, max: 1000 };
+
+/**
+ * Runs `attempt` again when somebody else wrote in between; it has to read the object anew each time and decide from that, so that nothing is
+ * overwritten unseen. Rejects with the last `Conflict` after five attempts, and with any other failure at once.
+ */
+export async function retryOnConflict<T>(attempt: () => Promise<T>, { clock, signal }: { clock: Clock; signal?: AbortSignal }): Promise<T> {
+  const waits = backoff(CONFLICT_MS.first, CONFLICT_MS.max, () => clock.random());
+  for (let count = 1; ; count += 1) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!isKubeError(error, 'Conflict') || count >= CONFLICT_ATTEMPTS) throw error;
+      await clock.sleep(waits.next().value, signal);
+    }
+  }
 }
 
 /** Carries `persist: 'later'` to the embedded server. */
