@@ -37,8 +37,7 @@ export interface Cloud {
 export async function startCloud(options: CloudOptions): Promise<Cloud> {
   const { config, dataDir, clock, log, signal } = options;
   checkConfig(config);
-  const advertise = [...config.get('modules.cloudHub.advertiseAddress'), ...config.get('modules.cloudHub.dnsNames')];
-  const { outcomes } = await initCloud({ dataDir, advertise: advertise.filter((address) => address !== ''), clock });
+  const { outcomes } = await initCloud({ dataDir, advertise: addressesIn(config), clock });
   for (const { file, action, reason } of outcomes) if (action !== 'kept') log.info('pki.file', { file, action, reason });
   const chosen = await chooseApi({ config, dataDir, clock, log });
   const { qps, burst } = { qps: config.get('kubeAPIConfig.qps'), burst: config.get('kubeAPIConfig.burst') };
@@ -62,7 +61,9 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   try {
     signal?.throwIfAborted();
     open.uploads = new UploadStore({ file: join(dataDir, 'cloud', 'uploads.db'), log: log.child({ module: 'cloudhub' }) });
-    const parts = await compose({ ...options, api, electionApi, foreign: chosen.foreign, health, uploads: open.uploads });
+    const { foreign, server } = chosen;
+    const serveWebhook = server === undefined ? {} : { serveWebhook: server.webhooks.serve.bind(server.webhooks) };
+    const parts = await compose({ ...options, api, electionApi, foreign, health, uploads: open.uploads, ...serveWebhook });
     signal?.addEventListener('abort', abort, { once: true });
     await supervisor.start(parts.modules);
     open.started = true;
@@ -73,6 +74,15 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   } finally {
     signal?.removeEventListener('abort', abort);
   }
+}
+
+/** All that somebody dials: boards the hub, an API server the webhook. */
+function addressesIn(config: Config<typeof settings>): string[] {
+  const boards = [...config.get('modules.cloudHub.advertiseAddress'), ...config.get('modules.cloudHub.dnsNames')];
+  const [namespace = '', service = ''] = config.get('modules.admission.service').split('/');
+  const address = config.get('modules.admission.address');
+  const webhook = [service === '' ? '' : `${service}.${namespace}.svc`, ['0.0.0.0', '::'].includes(address) ? '' : address];
+  return [...boards, ...webhook].filter((name) => name !== '');
 }
 
 /** Faults that no single setting shows. */

@@ -9,6 +9,8 @@ import { HiveletError, messageOf } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
 import type { Health, Module } from '#beehive/module.ts';
 import type { BeehiveMessage } from '#wire/message.ts';
+import { Admission, type AdmissionOptions } from './admission/admission.ts';
+import { covers, placementOf } from './admission/placement.ts';
 import { CloudHub } from './cloudhub/cloudhub.ts';
 import { HttpsService } from './cloudhub/https-service.ts';
 import type { NewUpload, UploadStore } from './cloudhub/upload-store.ts';
@@ -48,6 +50,8 @@ export interface CloudParts {
   foreign: boolean;
   uploads: UploadStore;
   health: () => CloudHealth;
+  /** Where the API is served from this process. */
+  serveWebhook?: NonNullable<AdmissionOptions['serveLocally']>;
 }
 
 /** PEM texts. */
@@ -101,6 +105,7 @@ export async function compose(options: CloudParts): Promise<CloudModules> {
     [config.get('modules.cloudHub.https.enable'), https],
     [true, election],
     [config.get('modules.deviceController.enable'), devices],
+    ...(await admissionOf(options, { context: () => devices.reviewContext, leads: election.leads })),
     [config.get('modules.edgeController.enable'), nodes],
     [config.get('modules.cloudHub.enable'), hub],
   ];
@@ -115,6 +120,40 @@ async function httpsOf({ config, dataDir, uploads, health }: CloudParts, tls: Tl
     uploads,
     health,
   });
+}
+
+/** Not where it could not be reached anyway. */
+async function admissionOf(
+  { config, dataDir, api, foreign, log, serveWebhook }: CloudParts,
+  ports: Pick<AdmissionOptions, 'context' | 'leads'>,
+): Promise<[boolean, Module][]> {
+  if (!config.get('modules.admission.enable') || !config.get('modules.deviceController.enable')) return [];
+  const address = config.get('modules.admission.address');
+  const advertise = config.get('modules.cloudHub.advertiseAddress');
+  const placement = placementOf({ address, service: config.get('modules.admission.service'), foreign, advertise });
+  if ('reason' in placement) {
+    log.info('admission.off', { reason: placement.reason });
+    return [];
+  }
+  const tls = await readTls(config, dataDir);
+  const admission = new Admission({
+    api,
+    listen: { host: address, port: config.get('modules.admission.port') },
+    // What the configuration names may be a certificate for boards only; our own one has the name in it.
+    tls: covers(tls.cert, placement.name) ? tls : await readOwnTls(dataDir),
+    ...ports,
+    ...placement,
+    ...(serveWebhook === undefined ? {} : { serveLocally: serveWebhook }),
+  });
+  return [[true, admission]];
+}
+
+async function readOwnTls(dataDir: string): Promise<Tls> {
+  const { authority, hub } = cloudFiles(dataDir);
+  const [ca = '', cert = '', key = ''] = await Promise.all(
+    [authority.certificate, hub.certificate, hub.key].map((file) => readFile(file, 'utf8')),
+  );
+  return { ca, cert, key };
 }
 
 type NodePorts = Required<Pick<EdgeControllerOptions, 'identity' | 'leads' | 'moved' | 'dutyChanged'>>;

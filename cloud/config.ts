@@ -76,6 +76,28 @@ export const settings = [
   { path: 'modules.cloudHub.https.port', type: 'int', default: 10002, min: 0, max: 65535, doc: 'its port', minimal: true },
   { path: 'modules.edgeController.enable', type: 'boolean', default: true, doc: 'keep Node objects' },
   { path: 'modules.deviceController.enable', type: 'boolean', default: true, doc: 'keep devices and twins' },
+  {
+    path: 'modules.admission.enable',
+    type: 'boolean',
+    default: true,
+    doc: 'check devices and models when they are created or changed: a webhook that is installed in the API',
+    minimal: true,
+  },
+  { path: 'modules.admission.address', type: 'string', default: '127.0.0.1', doc: 'address of the webhook server' },
+  {
+    path: 'modules.admission.port',
+    type: 'int',
+    default: 0,
+    min: 0,
+    max: 65535,
+    doc: 'its port; 0: a free one, which is fine unless a Service or firewall has to name it',
+  },
+  {
+    path: 'modules.admission.service',
+    type: 'string',
+    default: '',
+    doc: 'namespace/name of the Service by which a cluster reaches it; its name gets into the certificate. Empty: by address',
+  },
 ] as const satisfies readonly Setting[];
 
 export const cloudSchema = {

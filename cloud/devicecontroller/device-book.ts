@@ -54,13 +54,26 @@ export class DeviceBook {
     return this.#views.values();
   }
 
+  /** All that want `name` on `node`. */
+  *claimants(node: string, name: string): Generator<DeviceView> {
+    for (const key of this.#slots.get(node)?.get(name) ?? []) {
+      const view = this.#views.get(key);
+      if (view !== undefined) yield view;
+    }
+  }
+
+  /** The devices of the DeviceModel under this key. */
+  *ofModel(modelKey: string): Generator<DeviceView> {
+    for (const key of this.#ofModel.get(modelKey) ?? []) {
+      const view = this.#views.get(key);
+      if (view !== undefined) yield view;
+    }
+  }
+
   /** The Device that has `name` on `node`: the oldest one that wants it. */
   bound(node: string, name: string): DeviceView | undefined {
     let first: DeviceView | undefined;
-    for (const key of this.#slots.get(node)?.get(name) ?? []) {
-      const view = this.#views.get(key);
-      if (view !== undefined && (first === undefined || isOlder(view, first))) first = view;
-    }
+    for (const view of this.claimants(node, name)) if (first === undefined || isOlder(view, first)) first = view;
     return first;
   }
 

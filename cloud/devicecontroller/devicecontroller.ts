@@ -3,6 +3,7 @@ import type { Timer } from '#beehive/clock.ts';
 import { HiveletError } from '#beehive/errors.ts';
 import type { Context, Health, Module } from '#beehive/module.ts';
 import { fieldsOf } from '#device-models/fields.ts';
+import type { ReviewContext } from '#device-models/review.ts';
 import { contentObject, responseTo, type BeehiveMessage } from '#wire/message.ts';
 import { lastSeen, membershipDetail } from '#wire/resources.ts';
 import { deviceModels, devices, keyOf, namespaces, nodes, type KubeApi, type KubeObject, type ResourceType } from '../store/kube-api.ts';
@@ -11,6 +12,7 @@ import { Reflector } from '../store/kubeconfig/reflector.ts';
 import { installDefinitions } from './crds.ts';
 import { DeviceBook } from './device-book.ts';
 import { NodeSync, type NodeSession } from './node-sync.ts';
+import { reviewContextOf } from './review-context.ts';
 import { Reported, type Duties, type Refusal, type ReportingNode } from './reported.ts';
 
 /** A connected node, as the hub hands it over. */
@@ -68,6 +70,17 @@ export class DeviceController implements Module {
   /** undefined until the module runs. */
   get clusterUid(): string | undefined {
     return this.#parts?.clusterUid;
+  }
+
+  /** For admission; undefined until everything was listed. */
+  get reviewContext(): ReviewContext | undefined {
+    if (this.#parts === undefined || !this.ready) return undefined;
+    const { book, reflectors } = this.#parts;
+    return reviewContextOf({
+      book,
+      model: (key) => reflectors.models.objects.get(key),
+      node: (name) => reflectors.nodes.objects.get(name),
+    });
   }
 
   async start(context: Context): Promise<void> {

@@ -4,10 +4,12 @@ import type { Logger } from '#beehive/log.ts';
 import type { KindRegistry } from './kinds/registry.ts';
 import type { Kind } from './kinds/kind.ts';
 import type { ObjectStore } from './object-store.ts';
+import type { Webhooks } from './webhooks/webhooks.ts';
 
 export interface Engine {
   store: ObjectStore;
   registry: KindRegistry;
+  webhooks: Webhooks;
   clock: Clock;
   log: Logger;
 }
