@@ -5,7 +5,7 @@ import { backoff } from '#beehive/retry.ts';
 import { isKubeError, keyOf, nodes, pods, services, type KubeApi, type KubeObject } from '../../store/kube-api.ts';
 import { Reflector } from '../../store/kubeconfig/reflector.ts';
 import { EDGE_LABEL } from '../node-registration.ts';
-import { downKey, downTypes, parseDownKey, type DownType } from './down-key.ts';
+import { downKey, downTypes, parseDownKey, type DownName, type DownType } from './down-key.ts';
 import { confirmUnwanted, listAll } from './live-check.ts';
 import { LocationCache } from './location-cache.ts';
 import { nodeOf } from './references.ts';
@@ -105,13 +105,20 @@ export class Downstream implements Module {
       const own = name.name === node ? shelf.objects.get(node) : undefined;
       return own === undefined ? { state: 'unwanted' } : { state: 'wanted', object: own };
     }
-    const selected = name.type === 'service' || name.type === 'endpoints';
-    if (!shelf.hasSynced || (selected && !shelfOf(this.#parts, 'service').hasSynced)) return { state: 'unknown' };
+    if (!this.#isRead(this.#parts, name, node)) return { state: 'unknown' };
     const used = location.uses(node, key);
     if (!used && name.type !== 'pod') return { state: 'unwanted' };
     const object = used ? shelf.objects.get(keyOf(name)) : undefined;
     if (object !== undefined) return { state: 'wanted', object };
     return loading.has(key) ? { state: 'unknown' } : { state: 'unwanted', version: String(shelf.version) };
+  }
+
+  /** All is known by which the node could have use for it. */
+  #isRead(parts: Parts, { namespace, type }: DownName, node: string): boolean {
+    const { loading } = parts;
+    if (!shelfOf(parts, type).hasSynced || loading.has(podsOf(node))) return false;
+    if (type !== 'service' && type !== 'endpoints') return true;
+    return shelfOf(parts, 'service').hasSynced && !loading.has(servicesOf(namespace));
   }
 
   /** True when everything that happened up to this version of the API is known here. */
@@ -191,12 +198,12 @@ export class Downstream implements Module {
   }
 
   #nodeCame(node: string): void {
-    this.#options.nodeChanged(node, true);
-    const { api } = this.#options;
+    const { api, nodeChanged } = this.#options;
     const { signal } = this.#parts?.context ?? {};
     // Pods that were bound before the node was known as one of the edge went by unseen.
     const read = (): Promise<KubeObject[]> => listAll(api, pods, { fieldSelector: `spec.nodeName=${node}`, ...(signal && { signal }) });
-    this.#load('pod', `pods of ${node}`, { read });
+    this.#load('pod', podsOf(node), { read, done: () => this.isEdge(node) && nodeChanged(node, true) });
+    nodeChanged(node, true);
   }
 
   #nodeWent(node: string): void {
@@ -214,7 +221,7 @@ export class Downstream implements Module {
     const { api } = this.#options;
     const { signal } = this.#parts?.context ?? {};
     const read = (): Promise<KubeObject[]> => listAll(api, services, { namespace, ...(signal && { signal }) });
-    if (used) return this.#load('service', `services of ${namespace}`, { read });
+    if (used) return this.#load('service', servicesOf(namespace), { read });
     if (this.#parts === undefined) return;
     const shelf = shelfOf(this.#parts, 'service');
     for (const key of [...shelf.objects.keys()]) if (key.startsWith(`${namespace}/`)) shelf.drop(key);
@@ -247,7 +254,7 @@ export class Downstream implements Module {
   }
 
   /** Reads what went by before it was wanted, until it succeeds. Before a kind is listed its list will bring it. */
-  #load(type: DownType, what: string, { read, done = () => undefined }: { read: () => Promise<KubeObject[]>; done?: () => void }): void {
+  #load(type: DownType, what: string, { read, done = () => undefined }: { read: () => Promise<KubeObject[]>; done?: () => unknown }): void {
     if (this.#parts?.reading.has(type) !== true || this.#parts.loading.has(what)) return;
     const { context, loading } = this.#parts;
     const { clock, log, signal } = context;
@@ -268,6 +275,14 @@ export class Downstream implements Module {
       if (!signal.aborted) done();
     });
   }
+}
+
+function podsOf(node: string): string {
+  return `pods of ${node}`;
+}
+
+function servicesOf(namespace: string): string {
+  return `services of ${namespace}`;
 }
 
 function shelfOf({ shelves }: Pick<Parts, 'shelves'>, type: DownType): Reflector {
