@@ -44,7 +44,8 @@ export class Access {
   }
 }
 
-const AUTHENTICATED = 'system:authenticated';
+/** Everybody who showed credentials. */
+export const AUTHENTICATED = 'system:authenticated';
 
 export function mayDoEverything(user: User): boolean {
   return user.groups.includes(ADMIN_GROUP);

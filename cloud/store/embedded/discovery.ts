@@ -1,11 +1,12 @@
 /** Owns discovery: which kinds are served, in the plain form and in the aggregated one. */
-import { groupVersionOf, VERBS } from './kinds/kind.ts';
-import type { Kind } from './kinds/kind.ts';
+import { groupVersionOf } from './kinds/kind.ts';
+import type { Kind, Subresource } from './kinds/kind.ts';
 import type { Group, KindRegistry } from './kinds/registry.ts';
 
 type Doc = Record<string, unknown>;
 
 const SUBRESOURCE_VERBS = ['get', 'patch', 'update'];
+const SCALE = { group: 'autoscaling', version: 'v1', kind: 'Scale' };
 
 export function apiVersions(address: string): Doc {
   return { kind: 'APIVersions', versions: ['v1'], serverAddressByClientCIDRs: [{ clientCIDR: '0.0.0.0/0', serverAddress: address }] };
@@ -61,37 +62,44 @@ function resourceEntries(kind: Kind): Doc[] {
     singularName: kind.singular,
     namespaced,
     kind: kind.kind,
-    verbs: [...VERBS],
+    verbs: [...kind.verbs],
     ...(kind.shortNames.length === 0 ? {} : { shortNames: kind.shortNames }),
     ...(kind.categories.length === 0 ? {} : { categories: kind.categories }),
   };
-  const status = { name: `${plural}/status`, singularName: '', namespaced, kind: kind.kind, verbs: SUBRESOURCE_VERBS };
-  const scale = {
-    name: `${plural}/scale`,
+  const below = subresourcesOf(kind).map(({ name, group, version, kind: bodies, verbs }) => ({
+    name: `${plural}/${name}`,
     singularName: '',
     namespaced,
-    group: 'autoscaling',
-    version: 'v1',
-    kind: 'Scale',
-    verbs: SUBRESOURCE_VERBS,
-  };
-  return [main, ...(kind.hasStatus ? [status] : []), ...(kind.scale === undefined ? [] : [scale])];
+    ...(group === undefined ? {} : { group, version }),
+    kind: bodies,
+    verbs,
+  }));
+  return [main, ...below];
+}
+
+/** All of them by name. */
+function subresourcesOf(kind: Kind): Subresource[] {
+  const found = [
+    ...(kind.subresources ?? []),
+    ...(kind.hasStatus ? [{ name: 'status', kind: kind.kind, verbs: SUBRESOURCE_VERBS }] : []),
+    ...(kind.scale === undefined ? [] : [{ name: 'scale', ...SCALE, verbs: SUBRESOURCE_VERBS }]),
+  ];
+  return found.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 function aggregatedResource(kind: Kind): Doc {
-  const responseKind = { group: kind.group, version: kind.version, kind: kind.kind };
-  const subresources = [
-    ...(kind.hasStatus ? [{ subresource: 'status', responseKind, verbs: SUBRESOURCE_VERBS }] : []),
-    ...(kind.scale === undefined
-      ? []
-      : [{ subresource: 'scale', responseKind: { group: 'autoscaling', version: 'v1', kind: 'Scale' }, verbs: SUBRESOURCE_VERBS }]),
-  ];
+  const own = { group: kind.group, version: kind.version };
+  const subresources = subresourcesOf(kind).map(({ name, kind: bodies, verbs, ...other }) => ({
+    subresource: name,
+    responseKind: { group: other.group ?? own.group, version: other.version ?? own.version, kind: bodies },
+    verbs,
+  }));
   return {
     resource: kind.plural,
-    responseKind,
+    responseKind: { ...own, kind: kind.kind },
     scope: kind.namespaced ? 'Namespaced' : 'Cluster',
     singularResource: kind.singular,
-    verbs: [...VERBS],
+    verbs: [...kind.verbs],
     ...(kind.shortNames.length === 0 ? {} : { shortNames: kind.shortNames }),
     ...(kind.categories.length === 0 ? {} : { categories: kind.categories }),
     ...(subresources.length === 0 ? {} : { subresources }),

@@ -1,5 +1,5 @@
 /** Owns `metadata`: what the server sets, what a writer may change, and the rules for names and labels. */
-import type { KubeObject, ObjectMeta, StatusCause } from '../kube-api.ts';
+import type { KubeObject, ObjectMeta, OwnerReference, StatusCause } from '../kube-api.ts';
 import { isRecord, own } from './json-value.ts';
 import type { Kind } from './kinds/kind.ts';
 import { forbiddenField, invalidValue, required } from './status.ts';
@@ -17,6 +17,16 @@ const SUBDOMAIN_RULE =
 const LABEL_RULE =
   "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric " +
   "character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+const LABEL_1035_RULE =
+  "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an " +
+  "alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
+/** The form, the text of its refusal, the longest length. */
+const NAME_RULES: Record<Kind['nameRule'], readonly [RegExp, string, number]> = {
+  subdomain: [SUBDOMAIN, SUBDOMAIN_RULE, 253],
+  label: [LABEL, LABEL_RULE, 63],
+  label1035: [/^[a-z]([-a-z0-9]*[a-z0-9])?$/, LABEL_1035_RULE, 63],
+  path: [/^(?!\.{1,2}$)[^/%]+$/, "may not be '.' or '..', nor contain '/' or '%'", 253],
+};
 const NAME_PART_RULE =
   "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. " +
   "'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
@@ -38,7 +48,7 @@ export function generateName(base: string, random: () => number): string {
 export function tidyMetadata(metadata: object): void {
   for (const [key, value] of Object.entries(metadata) as [string, unknown][]) {
     const empty = (Array.isArray(value) && value.length === 0) || (isRecord(value) && Object.keys(value).length === 0);
-    if (value === null || value === '' || empty || key === 'managedFields' || key === 'selfLink') Reflect.deleteProperty(metadata, key);
+    if (value === null || value === '' || empty || key === 'selfLink') Reflect.deleteProperty(metadata, key);
   }
 }
 
@@ -58,7 +68,9 @@ export function metadataTypeFault(metadata: unknown): string | undefined {
   }
   for (const key of ['finalizers', 'ownerReferences']) {
     const value = own(metadata, key);
-    if (value !== undefined && value !== null && !Array.isArray(value)) return `metadata.${key} must be a list`;
+    if (value === undefined || value === null) continue;
+    if (!Array.isArray(value)) return `metadata.${key} must be a list`;
+    if (key === 'ownerReferences' && !value.every(isRecord)) return `metadata.${key} must be a list of objects`;
   }
   return undefined;
 }
@@ -87,13 +99,13 @@ export function checkMetadata(kind: Kind, object: KubeObject, previous: KubeObje
     ...(kind.freeLabelValues ? [] : checkLabelValues(metadata.labels ?? {})),
     ...checkAnnotations(metadata.annotations ?? {}),
     ...checkFinalizers(metadata, previous?.metadata),
+    ...checkOwners(metadata.ownerReferences ?? []),
   ];
 }
 
 function checkName(kind: Kind, { name }: ObjectMeta): StatusCause[] {
   if (name === '') return [required('metadata.name', 'name or generateName is required')];
-  const [rule, text, longest] =
-    kind.nameRule === 'label' ? ([LABEL, LABEL_RULE, 63] as const) : ([SUBDOMAIN, SUBDOMAIN_RULE, 253] as const);
+  const [rule, text, longest] = NAME_RULES[kind.nameRule];
   if (!rule.test(name)) return [invalidValue('metadata.name', name, text)];
   return name.length > longest ? [invalidValue('metadata.name', name, `must be no more than ${longest} characters`)] : [];
 }
@@ -139,6 +151,28 @@ function checkQualifiedName(key: string, path: string): StatusCause[] {
   if (parts.length === 2 && !SUBDOMAIN.test(parts[0] ?? '')) causes.push(invalidValue(path, key, `prefix part ${SUBDOMAIN_RULE}`));
   if (!NAME_PART.test(name)) causes.push(invalidValue(path, key, NAME_PART_RULE));
   else if (name.length > 63) causes.push(invalidValue(path, key, 'name part must be no more than 63 characters'));
+  return causes;
+}
+
+function checkOwners(owners: readonly OwnerReference[]): StatusCause[] {
+  const path = 'metadata.ownerReferences';
+  const causes = owners.flatMap((owner) => {
+    const { apiVersion, kind, name, uid } = owner;
+    const missing = (field: string, value: unknown, what = field): StatusCause[] =>
+      typeof value === 'string' && value !== '' ? [] : [invalidValue(`${path}.${field}`, value ?? '', `${what} must not be empty`)];
+    return [
+      ...missing('apiVersion', apiVersion, 'version'),
+      ...missing('kind', kind),
+      ...missing('name', name),
+      ...missing('uid', uid),
+      ...(apiVersion === 'v1' && kind === 'Event' ? [invalidValue(path, '/v1, Kind=Event', 'is disallowed from being an owner')] : []),
+    ];
+  });
+  const controllers = owners.filter(({ controller }) => controller === true).map(({ name }) => name);
+  if (controllers.length > 1) {
+    const why = `Only one reference can have Controller set to true. Found "true" in references for ${controllers.slice(0, 2).join(' and ')}`;
+    causes.push(invalidValue(path, '<list>', why));
+  }
   return causes;
 }
 

@@ -1,9 +1,10 @@
-/** Owns the OpenAPI v3 documents: the least that lets kubectl validate on the server and explain fields. */
+/** Owns the OpenAPI v3 documents: what lets kubectl validate on the server and explain fields. */
 import { createHash } from 'node:crypto';
+import { documentName, documentSchemas } from './definitions/definitions.ts';
+import { descriptionsDigest, typeRows } from './definitions/type-rows.ts';
 import { groupVersionOf } from './kinds/kind.ts';
 import type { Kind } from './kinds/kind.ts';
 import type { KindRegistry } from './kinds/registry.ts';
-import { metadataSchema } from './kinds/schemas.ts';
 import type { Schema } from './schema/schema.ts';
 
 export interface OpenApiDocument {
@@ -12,51 +13,67 @@ export interface OpenApiDocument {
   hash: string;
 }
 
-const METADATA = 'io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta';
+const METADATA = 'meta/ObjectMeta';
+/** Goes up when documents are built in another way from the same content. */
+const FORM = 1;
 
 export class OpenApi {
   readonly #registry: KindRegistry;
-  readonly #documents = new Map<string, OpenApiDocument>();
+  readonly #hashes = new Map<string, string>();
+  #builtinDigest: string | undefined;
   #revision = -1;
 
   constructor(registry: KindRegistry) {
     this.#registry = registry;
   }
 
-  /** `/openapi/v3`. */
+  /** `/openapi/v3`. No document is made for it. */
   index(): Record<string, unknown> {
     const paths: Record<string, unknown> = {};
     for (const group of this.#registry.groups()) {
-      for (const { version } of group.versions) {
+      for (const { version, kinds } of group.versions) {
         const path = group.name === '' ? `api/${version}` : `apis/${group.name}/${version}`;
-        const document = this.document(group.name, version);
-        if (document !== undefined) paths[path] = { serverRelativeURL: `/openapi/v3/${path}?hash=${document.hash}` };
+        paths[path] = { serverRelativeURL: `/openapi/v3/${path}?hash=${this.#hashOf(group.name, version, kinds)}` };
       }
     }
     return { paths };
   }
 
-  /** Made when first asked for, and again after a CustomResourceDefinition changed. */
-  document(group: string, version: string): OpenApiDocument | undefined {
+  /** Made anew each time: kubectl keeps it by its hash. */
+  async document(group: string, version: string): Promise<OpenApiDocument | undefined> {
+    const kinds = this.#registry.version(group, version);
+    if (kinds === undefined) return undefined;
+    const hash = this.#hashOf(group, version, kinds);
+    return { text: JSON.stringify(await documentOf(kinds)), hash };
+  }
+
+  /** Of what the document is made from; known until a CustomResourceDefinition changes. */
+  #hashOf(group: string, version: string, kinds: readonly Kind[]): string {
     if (this.#revision !== this.#registry.revision) {
-      this.#documents.clear();
+      this.#hashes.clear();
       this.#revision = this.#registry.revision;
     }
     const key = groupVersionOf({ group, version });
-    const known = this.#documents.get(key);
+    const known = this.#hashes.get(key);
     if (known !== undefined) return known;
-    const kinds = this.#registry.version(group, version);
-    if (kinds === undefined) return undefined;
-    const text = JSON.stringify(documentOf(kinds));
-    const made = { text, hash: createHash('sha256').update(text).digest('hex').slice(0, 32).toUpperCase() };
-    this.#documents.set(key, made);
+    this.#builtinDigest ??= digest(typeRows + descriptionsDigest);
+    const parts = kinds.map((kind) => [kind.plural, kind.kind, kind.namespaced, kind.definition ?? kind.schema]);
+    const made = digest(JSON.stringify([FORM, this.#builtinDigest, key, parts]))
+      .slice(0, 32)
+      .toUpperCase();
+    this.#hashes.set(key, made);
     return made;
   }
 }
 
-function documentOf(kinds: readonly Kind[]): Record<string, unknown> {
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+async function documentOf(kinds: readonly Kind[]): Promise<Record<string, unknown>> {
   const paths: Record<string, unknown> = {};
-  const schemas: Record<string, unknown> = { [METADATA]: metadataSchema };
+  const definitions = kinds.flatMap(({ definition }) => definition ?? []);
+  const schemas: Record<string, unknown> = await documentSchemas([METADATA, 'meta/DeleteOptions', ...definitions]);
   for (const kind of kinds) {
     const gvk = { group: kind.group, version: kind.version, kind: kind.kind };
     const root = kind.group === '' ? `/api/${kind.version}` : `/apis/${kind.group}/${kind.version}`;
@@ -68,15 +85,16 @@ function documentOf(kinds: readonly Kind[]): Record<string, unknown> {
     });
     paths[collection] = { post: operation('post') };
     paths[`${collection}/{name}`] = { put: operation('put'), patch: operation('patch') };
-    schemas[schemaName(kind)] = { ...withMetadata(kind.schema), 'x-kubernetes-group-version-kind': [gvk] };
+    const name = schemaName(kind);
+    const content = kind.definition === undefined ? withMetadata(kind.schema) : (schemas[name] as Schema);
+    schemas[name] = { ...content, 'x-kubernetes-group-version-kind': [gvk] };
   }
   return { openapi: '3.0.0', info: { title: 'Hivelet', version: 'v1.32.0' }, paths, components: { schemas } };
 }
 
 /** `devices.kubeedge.io/v1beta1 Device` is `io.kubeedge.devices.v1beta1.Device`. */
-function schemaName({ group, version, kind }: Kind): string {
-  const domain = group === '' ? 'io.k8s.api.core' : group.split('.').reverse().join('.');
-  return `${domain}.${version}.${kind}`;
+function schemaName({ group, version, kind, definition }: Kind): string {
+  return definition === undefined ? `${group.split('.').reverse().join('.')}.${version}.${kind}` : documentName(definition);
 }
 
 function withMetadata(schema: Schema): Record<string, unknown> {
@@ -85,7 +103,11 @@ function withMetadata(schema: Schema): Record<string, unknown> {
     ...schema.properties,
     apiVersion: { ...text, description: 'The version of this representation of the object.' },
     kind: { ...text, description: 'The kind of the object.' },
-    metadata: { allOf: [{ $ref: `#/components/schemas/${METADATA}` }], default: {}, description: 'Standard metadata of every object.' },
+    metadata: {
+      allOf: [{ $ref: `#/components/schemas/${documentName(METADATA)}` }],
+      default: {},
+      description: 'Standard metadata of every object.',
+    },
   };
   return { ...schema, properties };
 }

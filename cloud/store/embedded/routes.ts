@@ -11,9 +11,12 @@ import { badRequest, forbidden, methodNotAllowed, noSuchResource, refuse } from 
 import { deleteCollection, deleteObject } from './verbs/delete.ts';
 import { patchObject } from './verbs/patch.ts';
 import { getObject, listObjects } from './verbs/read.ts';
+import { bindPod, evictPod, isStream, refuseStream } from './verbs/pods.ts';
+import { answerReview, asksAboutSelf, isReview, refuseToken } from './verbs/reviews.ts';
 import { scaleObject } from './verbs/scale.ts';
 import { watchObjects } from './verbs/watch.ts';
 import { createObject, updateObject } from './verbs/write.ts';
+import { whileOvertaken } from './webhooks/ask.ts';
 
 export interface Routes {
   engine: Engine;
@@ -32,7 +35,7 @@ const NOT_FOUND_TEXT = '404 page not found\n';
 export async function answer(routes: Routes, request: ApiRequest): Promise<ApiAnswer> {
   const { segments, user } = request;
   if (isOpen(segments)) return openAnswer(routes, segments);
-  if (!mayDoEverything(user)) throw refuseUser(routes, request);
+  if (!mayDoEverything(user) && !asksAboutSelf(segments, user)) throw refuseUser(routes, request);
   const [root = '', ...rest] = segments;
   if (root === 'api') return coreAnswer(routes, request, rest);
   if (root === 'apis') return groupAnswer(routes, request, rest);
@@ -75,12 +78,14 @@ function discovery({ engine }: Routes, request: ApiRequest, plain: () => unknown
   return { ...jsonAnswer(200, document), contentType: AGGREGATED_TYPE.replace('VERSION', version) };
 }
 
-function openApiAnswer({ openApi }: Routes, { query }: ApiRequest, rest: string[]): PlainAnswer {
+async function openApiAnswer({ openApi }: Routes, { query }: ApiRequest, rest: string[]): Promise<PlainAnswer> {
   const [form, kind, group, version] = rest;
   if (form !== 'v3') return textAnswer(404, NOT_FOUND_TEXT);
   if (kind === undefined) return jsonAnswer(200, openApi.index());
-  const document = kind === 'api' && group !== undefined ? openApi.document('', group) : openApi.document(group ?? '', version ?? '');
-  if (document === undefined || (kind !== 'api' && kind !== 'apis')) return textAnswer(404, NOT_FOUND_TEXT);
+  const core = kind === 'api' && version === undefined;
+  if (!core && (kind !== 'apis' || group === '')) return textAnswer(404, NOT_FOUND_TEXT);
+  const document = core ? await openApi.document('', group ?? '') : await openApi.document(group ?? '', version ?? '');
+  if (document === undefined) return textAnswer(404, NOT_FOUND_TEXT);
   const headers: Record<string, string> = { ETag: `"${document.hash}"` };
   if (query.get('hash') === document.hash) {
     headers['Cache-Control'] = 'public, immutable';
@@ -108,7 +113,7 @@ function resourceAnswer(routes: Routes, request: ApiRequest, where: ResourcePath
   if (legacyWatch) return watchObjects(engine, target, legacyQuery(target, request));
   return target.name === undefined
     ? collectionAnswer(engine, target, request)
-    : itemAnswer(engine, { ...target, name: target.name }, request);
+    : whileOvertaken(() => itemAnswer(engine, { ...target, name: target.name ?? '' }, request));
 }
 
 function legacyQuery(target: Target, request: ApiRequest): ApiRequest {
@@ -132,6 +137,7 @@ function targetOf({ registry }: Engine, { group, version, path }: ResourcePath):
 }
 
 function collectionAnswer(engine: Engine, target: Target, request: ApiRequest): ApiAnswer | Promise<ApiAnswer> {
+  if (isReview(target)) return answerReview(target, request);
   switch (request.method) {
     case 'GET':
       return isWatch(request.query) ? watchObjects(engine, target, request) : listObjects(engine, target, request);
@@ -140,7 +146,7 @@ function collectionAnswer(engine: Engine, target: Target, request: ApiRequest): 
       return createObject(engine, target, request);
     case 'DELETE':
       if (target.kind.namespaced && target.namespace === undefined) throw methodNotAllowed();
-      return deleteCollection(engine, target, request);
+      return whileOvertaken(() => deleteCollection(engine, target, request));
     default:
       throw methodNotAllowed();
   }
@@ -155,6 +161,13 @@ function itemAnswer(engine: Engine, target: ItemTarget, request: ApiRequest): Pr
   if (subresource === 'scale' && kind.scale !== undefined && ['GET', 'PUT', 'PATCH'].includes(request.method)) {
     return scaleObject(engine, { ...target, paths: kind.scale }, request);
   }
+  if (subresource === 'finalize' && kind.resource === 'namespaces') {
+    if (request.method !== 'PUT') throw methodNotAllowed();
+    return updateObject(engine, target, request);
+  }
+  const below = belowAnswer(engine, target, request);
+  if (below !== undefined) return below;
+  if (isReview(target)) throw methodNotAllowed();
   if (subresource !== undefined && !(subresource === 'status' && kind.hasStatus)) {
     // A custom kind without the subresource answers as if the object were missing.
     if (kind.custom && subresource === 'status') throw refuseMissingStatus(target);
@@ -174,6 +187,16 @@ function itemAnswer(engine: Engine, target: ItemTarget, request: ApiRequest): Pr
     default:
       throw methodNotAllowed();
   }
+}
+
+/** The paths below pods and service accounts; undefined for all others. */
+function belowAnswer(engine: Engine, target: ItemTarget, request: ApiRequest): Promise<ApiAnswer> | undefined {
+  const { kind, subresource } = target;
+  if (!(kind.subresources ?? []).some(({ name }) => name === subresource)) return undefined;
+  if (kind.resource === 'pods' && isStream(subresource)) return refuseStream(engine, target);
+  if (request.method !== 'POST') throw methodNotAllowed();
+  if (subresource === 'token') return refuseToken(engine, target, request);
+  return subresource === 'binding' ? bindPod(engine, target, request) : evictPod(engine, target, request);
 }
 
 function refuseMissingStatus({ kind, name }: ItemTarget): KubeError {

@@ -5,22 +5,21 @@ import { dig, isRecord, listAt, textAt } from '../json-value.ts';
 import { compileJsonPath } from '../json-path.ts';
 import type { Column } from './kind.ts';
 
-type Cell = Column['cell'];
+export type Cell = Column['cell'];
 
-function column(name: string, cell: Cell, priority = 0): Column {
+export function column(name: string, cell: Cell, priority = 0): Column {
   return { name, type: 'string', format: '', description: name, priority, cell };
 }
 
-const NONE = '<none>';
-const orNone = (text: string): string => (text === '' ? NONE : text);
-const age = column('Age', (object, nowMs) => ageOf(object.metadata.creationTimestamp, nowMs));
-const at =
+export const NONE = '<none>';
+export const orNone = (text: string): string => (text === '' ? NONE : text);
+export const age = column('Age', (object, nowMs) => ageOf(object.metadata.creationTimestamp, nowMs));
+export const at =
   (...path: string[]): Cell =>
   (object) =>
     orNone(textAt(object, ...path));
 const size = (value: unknown): number => (isRecord(value) ? Object.keys(value).length : 0);
 
-export const ageColumn = age;
 export const nodeColumns: readonly Column[] = [
   column('Status', nodeStatus),
   column('Roles', nodeRoles),
@@ -31,14 +30,6 @@ export const nodeColumns: readonly Column[] = [
   column('OS-Image', orUnknown('osImage'), 1),
   column('Kernel-Version', orUnknown('kernelVersion'), 1),
   column('Container-Runtime', orUnknown('containerRuntimeVersion'), 1),
-];
-export const podColumns: readonly Column[] = [
-  column('Ready', podReady),
-  column('Status', podStatus),
-  column('Restarts', (object) => podContainers(object).reduce<number>((sum, each) => sum + Number(dig(each, 'restartCount') ?? 0), 0)),
-  age,
-  column('IP', at('status', 'podIP'), 1),
-  column('Node', at('spec', 'nodeName'), 1),
 ];
 export const namespaceColumns: readonly Column[] = [column('Status', (object) => textAt(object, 'status', 'phase')), age];
 export const configMapColumns: readonly Column[] = [column('Data', (object) => size(object['data']) + size(object['binaryData'])), age];
@@ -82,21 +73,6 @@ function nodeRoles(object: KubeObject): string {
       .sort()
       .join(','),
   );
-}
-
-function podContainers(object: KubeObject): unknown[] {
-  return listAt(object, 'status', 'containerStatuses');
-}
-
-function podReady(object: KubeObject): string {
-  const ready = podContainers(object).filter((each) => dig(each, 'ready') === true);
-  return `${ready.length}/${listAt(object, 'spec', 'containers').length}`;
-}
-
-function podStatus(object: KubeObject): string {
-  if (object.metadata.deletionTimestamp !== undefined) return 'Terminating';
-  const waiting = podContainers(object).map((each) => textAt(each, 'state', 'waiting', 'reason'));
-  return waiting.find((reason) => reason !== '') ?? (textAt(object, 'status', 'reason') || textAt(object, 'status', 'phase') || 'Unknown');
 }
 
 function address(type: string): Cell {

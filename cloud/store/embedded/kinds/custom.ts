@@ -4,6 +4,7 @@ import { dig, isRecord, listAt, own, textAt } from '../json-value.ts';
 import type { Schema } from '../schema/schema.ts';
 import { customColumns, readFallbacks } from './columns.ts';
 import type { DeclaredColumn } from './columns.ts';
+import { VERBS } from './kind.ts';
 import type { Kind, ScalePaths } from './kind.ts';
 
 /** Annotation of a definition whose objects were published with labels that no cluster takes. */
@@ -30,6 +31,7 @@ export function kindsOf(crd: KubeObject): Kind[] {
     counts: true,
     persistence: 'now',
     createOnUpdate: false,
+    verbs: VERBS,
     nameRule: 'subdomain',
     freeLabelValues: crd.metadata.annotations?.[LABEL_VALUES] === 'free-text',
     fields: new Map(),

@@ -21,6 +21,16 @@ export interface ScalePaths {
   labelSelectorPath?: string;
 }
 
+/** A path below an object that is not the object itself, as discovery lists it. */
+export interface Subresource {
+  name: string;
+  /** Group, version and kind of the bodies. */
+  kind: string;
+  group?: string;
+  version?: string;
+  verbs: readonly string[];
+}
+
 export interface Kind {
   group: string;
   version: string;
@@ -38,16 +48,24 @@ export interface Kind {
   custom: boolean;
   hasStatus: boolean;
   scale?: ScalePaths;
+  /** Beyond status and scale. */
+  subresources?: readonly Subresource[];
+  verbs: readonly Verb[];
   /** Keeps `metadata.generation`. */
   counts: boolean;
   schema: Schema;
+  /** `group/Type` of the published definitions that its schema comes from. */
+  definition?: string;
   columns: readonly Column[];
   /** Field selectors beyond metadata.name and metadata.namespace. */
   fields: ReadonlyMap<string, (object: KubeObject) => string>;
   persistence: Persistence;
+  /** A DELETE that is done at once answers with the object, not with a Status. */
+  returnsDeleted?: boolean;
   /** PUT of an object that does not exist creates it (leases). */
   createOnUpdate: boolean;
-  nameRule: 'subdomain' | 'label';
+  /** `label1035` begins with a letter, `path` is any text that may stand in a path. */
+  nameRule: 'subdomain' | 'label' | 'label1035' | 'path';
   /** Label values that break the rules of Kubernetes are warned about, not refused. */
   freeLabelValues: boolean;
   /** Fills defaults, before validation. */
@@ -60,3 +78,4 @@ export function groupVersionOf({ group, version }: Pick<Kind, 'group' | 'version
 }
 
 export const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'] as const;
+export type Verb = (typeof VERBS)[number];

@@ -1,17 +1,22 @@
 /** Owns defaults and checks of the built-in kinds that are worth having here. */
 import type { KubeObject, StatusCause } from '../../kube-api.ts';
-import { dig, isRecord, own, setOwn } from '../json-value.ts';
-import type { JsonRecord } from '../json-value.ts';
+import { dig, isRecord, listAt, own, setOwn } from '../json-value.ts';
 import { deepEqual } from '../json-value.ts';
 import { forbiddenField, invalidValue } from '../status.ts';
+import { checkQuantities, ensureRecord } from './checks.ts';
 
 const MOST_BYTES = 1024 * 1024;
 const CONFIG_KEY = /^[-._a-zA-Z0-9]+$/;
-const QUANTITY = /^[+-]?(\d+|\d+\.\d*|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?$/;
 
 export function prepareNamespace(object: KubeObject, previous: KubeObject | undefined): void {
   const status = ensureRecord(object, 'status');
   if (previous === undefined || own(status, 'phase') === undefined) status['phase'] = 'Active';
+  if (previous === undefined) {
+    // Taken away when the contents are gone.
+    const spec = ensureRecord(object, 'spec');
+    const finalizers = listAt(spec, 'finalizers');
+    if (!finalizers.includes('kubernetes')) spec['finalizers'] = [...finalizers, 'kubernetes'];
+  }
   object.metadata.labels = { ...object.metadata.labels, 'kubernetes.io/metadata.name': object.metadata.name };
 }
 
@@ -21,21 +26,8 @@ export function prepareNode(object: KubeObject): void {
   if (status['capacity'] !== undefined && status['allocatable'] === undefined) status['allocatable'] = status['capacity'];
 }
 
-export function preparePod(object: KubeObject): void {
-  ensureRecord(object, 'status')['phase'] ??= 'Pending';
-}
-
 export function checkNode(object: KubeObject): StatusCause[] {
-  const causes: StatusCause[] = [];
-  for (const part of ['capacity', 'allocatable']) {
-    const amounts = dig(object, 'status', part);
-    if (!isRecord(amounts)) continue;
-    for (const [name, amount] of Object.entries(amounts)) {
-      if (QUANTITY.test(String(amount))) continue;
-      causes.push(invalidValue(`status.${part}[${name}]`, amount, 'must be a quantity such as 500m, 2 or 1Gi'));
-    }
-  }
-  return causes;
+  return ['capacity', 'allocatable'].flatMap((part) => checkQuantities(dig(object, 'status', part), `status.${part}`));
 }
 
 export function checkConfigMap(object: KubeObject, previous: KubeObject | undefined): StatusCause[] {
@@ -94,12 +86,4 @@ function checkImmutable(object: KubeObject, previous: KubeObject | undefined): S
   const causes = changed.map((part) => forbiddenField(part, why));
   if (object['immutable'] !== true) causes.push(forbiddenField('immutable', why));
   return causes;
-}
-
-function ensureRecord(object: KubeObject, key: string): JsonRecord {
-  const current = own(object, key);
-  if (isRecord(current)) return current;
-  const made: JsonRecord = {};
-  object[key] = made;
-  return made;
 }

@@ -36,6 +36,9 @@ export interface Schema {
   'x-kubernetes-embedded-resource'?: boolean;
   'x-kubernetes-list-type'?: string;
   'x-kubernetes-list-map-keys'?: string[];
+  'x-kubernetes-map-type'?: string;
+  /** In OpenAPI documents only. */
+  $ref?: string;
   [extension: `x-${string}`]: unknown;
 }
 
