@@ -5,6 +5,7 @@ import { backoff } from '#beehive/retry.ts';
 import { KubeError, PERSIST_HEADER, apiVersionOf } from '../kube-api.ts';
 import type {
   DeleteOptions,
+  GetOptions,
   KubeApi,
   KubeList,
   KubeObject,
@@ -34,16 +35,22 @@ export interface KubeClientOptions {
   userAgent?: string;
   /** Time for one attempt. Default 30 s. */
   timeoutMs?: number;
+  /** A watch on which nothing came for so long, not even a bookmark, is given up. Default 3 min: servers send one about once a minute. */
+  stallMs?: number;
 }
 
 const PATCH_TYPES = {
   json: 'application/json-patch+json',
   merge: 'application/merge-patch+json',
   strategic: 'application/strategic-merge-patch+json',
+  apply: 'application/apply-patch+yaml',
 } as const;
 
 const ATTEMPTS = 5;
 const RETRY_MS = { first: 100, max: 5_000 };
+const STALL_MS = 180_000;
+/** A server that asks for more patience than this is asked again all the same. */
+const MOST_PATIENCE_MS = 60_000;
 /** The server said that it did not act: any method may be sent again. */
 const NOT_DONE = new Set([429, 503]);
 /** Reads may be sent again after these too. */
@@ -54,12 +61,15 @@ export class KubeClient implements KubeApi {
   readonly #clock: Clock;
   readonly #limit: RateLimit;
   readonly #timeoutMs: number;
+  readonly #stallMs: number;
 
-  constructor({ access, clock, qps = 0, burst = qps, userAgent = 'hivelet', timeoutMs = 30_000 }: KubeClientOptions) {
+  constructor(options: KubeClientOptions) {
+    const { access, clock, qps = 0, burst = qps, userAgent = 'hivelet', timeoutMs = 30_000, stallMs = STALL_MS } = options;
     this.#transport = new Transport({ access, clock, userAgent });
     this.#clock = clock;
     this.#limit = new RateLimit({ qps, burst, clock });
     this.#timeoutMs = timeoutMs;
+    this.#stallMs = stallMs;
   }
 
   /** Ends idle and running connections; calls in flight reject. */
@@ -67,8 +77,9 @@ export class KubeClient implements KubeApi {
     this.#transport.close();
   }
 
-  async get(type: ResourceType, name: ObjectName, options: RequestOptions = {}): Promise<KubeObject> {
-    return (await this.#json({ method: 'GET', path: pathOf(type, name), ...options })) as KubeObject;
+  async get(type: ResourceType, name: ObjectName, { subresource, signal }: GetOptions = {}): Promise<KubeObject> {
+    const call = { method: 'GET', path: pathOf(type, name, subresource), ...(signal === undefined ? {} : { signal }) };
+    return (await this.#json(call)) as KubeObject;
   }
 
   async list(type: ResourceType, options: ListOptions = {}): Promise<KubeList> {
@@ -94,6 +105,7 @@ export class KubeClient implements KubeApi {
       method: 'GET',
       path,
       timeoutMs: this.#timeoutMs,
+      stallMs: this.#stallMs,
       ...(signal === undefined ? {} : { signal }),
     });
     if ('refused' in opened) throw refusal(opened.refused);
@@ -119,8 +131,10 @@ export class KubeClient implements KubeApi {
   }
 
   async patch(type: ResourceType, name: ObjectName, change: Patch & WriteOptions): Promise<KubeObject> {
-    const path = pathOf(type, name, change.subresource) + writeQuery(change);
-    const body = JSON.stringify(change.type === 'json' ? change.operations : change.body);
+    const force = change.type === 'apply' && change.force === true;
+    const path = pathOf(type, name, change.subresource) + writeQuery(change, force);
+    const named = change.type === 'apply' ? { apiVersion: apiVersionOf(type), kind: type.kind } : {};
+    const body = JSON.stringify(change.type === 'json' ? change.operations : { ...named, ...change.body });
     return (await this.#json({ method: 'PATCH', path, body, contentType: PATCH_TYPES[change.type], ...forCall(change) })) as KubeObject;
   }
 
@@ -150,7 +164,7 @@ export class KubeClient implements KubeApi {
         const answer = await this.#transport.call(call);
         const again = NOT_DONE.has(answer.status) || (call.method === 'GET' && UNSURE.has(answer.status));
         if (!again || attempt >= ATTEMPTS) return answer;
-        waitMs = Math.max(waitMs, Number(answer.headers['retry-after'] ?? 0) * 1000 || 0);
+        waitMs = Math.max(waitMs, Math.min(patienceMs(answer), MOST_PATIENCE_MS));
       } catch (error) {
         if (!(error instanceof TransportError) || call.signal?.aborted === true) throw error;
         if (attempt >= ATTEMPTS || !(error.unsent || call.method === 'GET')) {
@@ -180,8 +194,8 @@ function listQuery(options: ListOptions & WatchOptions, extra: Record<string, st
   return queryOf({ ...extra, labelSelector, fieldSelector, resourceVersion, limit, timeoutSeconds, continue: options.continue });
 }
 
-function writeQuery({ dryRun, fieldManager }: WriteOptions): string {
-  return queryOf({ dryRun: dryRun === true ? 'All' : undefined, fieldManager });
+function writeQuery({ dryRun, fieldManager }: WriteOptions, force = false): string {
+  return queryOf({ dryRun: dryRun === true ? 'All' : undefined, fieldManager, force: force ? 'true' : undefined });
 }
 
 function queryOf(values: Record<string, string | number | undefined>): string {
@@ -209,6 +223,14 @@ function parse(text: string, path: string): unknown {
   } catch (cause) {
     throw new HiveletError('KUBE_API', `the API server answered ${path} with something that is not JSON`, { cause });
   }
+}
+
+/** How long the server wants to be left alone: `Retry-After` in seconds, or what its Status says. */
+function patienceMs({ headers, body }: Answer): number {
+  const header = Number(headers['retry-after'] ?? Number.NaN);
+  if (header >= 0) return header * 1000;
+  const seconds = /"retryAfterSeconds":\s*(\d{1,6})/.exec(body)?.[1];
+  return Number(seconds ?? 0) * 1000;
 }
 
 /** The server's `Status`, or one made from the HTTP status when a proxy answered. */

@@ -3,7 +3,7 @@ import type { Clock } from '#beehive/clock.ts';
 import type { Logger } from '#beehive/log.ts';
 import { backoff } from '#beehive/retry.ts';
 import { isKubeError, keyOf } from '../kube-api.ts';
-import type { KubeApi, KubeObject, ResourceType, WatchEvent } from '../kube-api.ts';
+import type { KubeApi, KubeList, KubeObject, ResourceType, WatchEvent } from '../kube-api.ts';
 
 export interface ReflectorOptions {
   api: Pick<KubeApi, 'list' | 'watch'>;
@@ -137,8 +137,8 @@ export class Reflector {
       } catch (error) {
         if (signal.aborted) return;
         const expired = isKubeError(error) && error.code === 410;
-        // Any refusal starts anew with a list: the server may be another one, or have lost its data.
-        if (isKubeError(error)) version = undefined;
+        // A refusal starts anew with a list: the server may be another one, or have lost its data. One that is busy or ill is still the same.
+        if (isKubeError(error) && error.code !== 429 && error.code < 500) version = undefined;
         const waitMs = waits.next().value;
         log[expired ? 'info' : 'warn']('kube.watch.retry', { kind: type.plural, expired, waitMs: Math.round(waitMs), error });
         await clock.sleep(waitMs, signal).catch(() => undefined);
@@ -147,12 +147,13 @@ export class Reflector {
   }
 
   async #list(signal: AbortSignal): Promise<string> {
-    const { api, type, pageSize = 500 } = this.#options;
     const found = new Map<string, KubeObject | undefined>();
     let token: string | undefined;
     let version: string;
     do {
-      const page = await api.list(type, { ...this.#scope(), limit: pageSize, signal, ...(token === undefined ? {} : { continue: token }) });
+      const page = await this.#page(signal, token);
+      // The pages before were of a state that is forgotten; this one is all there is.
+      if (page.whole) found.clear();
       for (const object of page.items) found.set(keyOf(object.metadata), this.#kept(object));
       token = page.continue === '' ? undefined : page.continue;
       version = page.resourceVersion;
@@ -175,6 +176,18 @@ export class Reflector {
     }
     for (const [key, object] of found) if (object !== undefined) this.#upsert(key, object);
     for (const [key, loadedAt] of [...this.#loaded]) if (!(loadedAt > version)) this.#loaded.delete(key);
+  }
+
+  /** `whole`: the state that the token names was forgotten before all pages were read, so everything came at once. */
+  async #page(signal: AbortSignal, token: string | undefined): Promise<KubeList & { whole: boolean }> {
+    const { api, type, pageSize = 500 } = this.#options;
+    if (token === undefined) return { ...(await api.list(type, { ...this.#scope(), limit: pageSize, signal })), whole: false };
+    try {
+      return { ...(await api.list(type, { ...this.#scope(), limit: pageSize, signal, continue: token })), whole: false };
+    } catch (error) {
+      if (!isKubeError(error) || error.code !== 410) throw error;
+      return { ...(await api.list(type, { ...this.#scope(), signal })), whole: true };
+    }
   }
 
   async #watch(from: string, signal: AbortSignal, seen: (version: string) => void): Promise<void> {
