@@ -108,8 +108,8 @@ function makeHub({ config, dataDir, node, database, bus }: Ground, onConnected: 
     bus,
     heartbeatMs: seconds(config, 'modules.edgeHub.heartbeat'),
     onConnected,
+    servers: hubServers(config.get('modules.edgeHub.websocket.server')),
     socket: {
-      server: config.get('modules.edgeHub.websocket.server'),
       projectId: config.get('modules.edgeHub.projectID'),
       node,
       storeUuid: database.storeUuid,
@@ -119,6 +119,15 @@ function makeHub({ config, dataDir, node, database, bus }: Ground, onConnected: 
       handshakeTimeoutMs: seconds(config, 'modules.edgeHub.websocket.handshakeTimeout'),
     },
   });
+}
+
+/** `host:port`, or several with commas. */
+function hubServers(text: string): string[] {
+  const servers = text
+    .split(',')
+    .map((server) => server.trim())
+    .filter((server) => server !== '');
+  return servers.length === 0 ? [text] : servers;
 }
 
 function makeBroker({ config, dataDir, clock, log, hostName, eventbus }: Ground): Broker {

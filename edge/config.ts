@@ -62,7 +62,13 @@ export const settings = [
     default: true,
     doc: 'the only transport; false is an error while edgeHub is on',
   },
-  { path: 'modules.edgeHub.websocket.server', type: 'string', default: '127.0.0.1:10000', doc: 'host:port of cloudhub', minimal: true },
+  {
+    path: 'modules.edgeHub.websocket.server',
+    type: 'string',
+    default: '127.0.0.1:10000',
+    doc: 'host:port of cloudhub; several, with commas between them: a link that fails is tried with the next one',
+    minimal: true,
+  },
   {
     path: 'modules.edgeHub.websocket.handshakeTimeout',
     type: 'int',

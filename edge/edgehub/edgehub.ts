@@ -26,7 +26,9 @@ const FAULT_LOG_MS = 60_000;
 
 export interface EdgeHubOptions {
   bus: Bus<BeehiveMessage>;
-  socket: SocketOptions;
+  /** `host:port` of each cloudcore; a link that fails is tried with the next one. At least one. */
+  servers: readonly string[];
+  socket: Omit<SocketOptions, 'server'>;
   /** Keepalive messages to KubeEdge clouds. */
   heartbeatMs: number;
   /** Called after each connect, before anything else is offered on the new link. */
@@ -38,6 +40,8 @@ export class EdgeHub implements Module {
   readonly #options: EdgeHubOptions;
   #context: Context | undefined;
   #state: LinkState = initialLink;
+  /** Place in `servers` of the one that is dialled; edges begin anywhere, so that several cloudcores share them. */
+  #at = 0;
   #socket: CloudSocket | undefined;
   #greeting: Greeting = { ours: false, clusterUid: '', features: [] };
   #window: AckWindow | undefined;
@@ -58,13 +62,24 @@ export class EdgeHub implements Module {
   }
 
   get takesUploads(): boolean {
-    return this.peer === 'hivelet' && this.#greeting.features.includes('uploads');
+    return this.#offers('uploads');
+  }
+
+  /** The cloud listens to what the edge says it has. */
+  get takesObjects(): boolean {
+    return this.#offers('objects');
+  }
+
+  /** uid of the cluster behind our own cloud; '' for KubeEdge's, and before the first link. */
+  get clusterUid(): string {
+    return this.#greeting.clusterUid;
   }
 
   start(context: Context): Promise<void> {
     const { bus } = this.#options;
     this.#context = context;
     this.#state = initialLink;
+    this.#at = Math.floor(context.clock.random() * this.#options.servers.length);
     this.#window = new AckWindow({
       clock: context.clock,
       send: (message) => this.#write(message),
@@ -111,6 +126,14 @@ export class EdgeHub implements Module {
     return this.peer === 'hivelet' && this.#window !== undefined && this.#window.offer(entry);
   }
 
+  #offers(feature: string): boolean {
+    return this.peer === 'hivelet' && this.#greeting.features.includes(feature);
+  }
+
+  get #server(): string {
+    return this.#options.servers[this.#at] ?? '';
+  }
+
   #step(input: LinkInput): void {
     const { state, effects } = nextLink(this.#state, input);
     this.#state = state;
@@ -140,11 +163,12 @@ export class EdgeHub implements Module {
     if (context === undefined) return;
     const lost = (reason: string): void => {
       this.#fault(reason);
+      this.#at = (this.#at + 1) % this.#options.servers.length;
       this.#step({ kind: 'lost', nowMs: context.clock.monotonic(), random: context.clock.random() });
     };
     try {
       this.#socket = openSocket(
-        this.#options.socket,
+        { ...this.#options.socket, server: this.#server },
         {
           opened: (greeting) => {
             this.#greeting = greeting;
@@ -167,13 +191,13 @@ export class EdgeHub implements Module {
     if (reason === this.#lastFault && now - this.#faultLoggedAt < FAULT_LOG_MS) return;
     this.#lastFault = reason;
     this.#faultLoggedAt = now;
-    this.#context?.log.warn('link.down', { reason, server: this.#options.socket.server });
+    this.#context?.log.warn('link.down', { reason, server: this.#server });
   }
 
   #connected(): void {
     this.#lastFault = '';
     this.#faultLoggedAt = -Infinity;
-    this.#context?.log.info('link.up', { server: this.#options.socket.server, peer: this.peer, cluster: this.#greeting.clusterUid });
+    this.#context?.log.info('link.up', { server: this.#server, peer: this.peer, cluster: this.#greeting.clusterUid });
     this.#window?.replaceAll([]);
     if (!this.#greeting.ours) this.#keepalive(this.#socket);
     this.#tell('cloud_connected');
