@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parse } from 'yaml';
 import type { Context } from '#beehive/module.ts';
+import { fieldsOf, listOf } from '#device-models/fields.ts';
 import { customResourceDefinitions, isKubeError, type KubeApi, type KubeObject, type KubeObjectInput } from '../store/kube-api.ts';
 
 /** Definitions with such an annotation came from us. */
@@ -13,15 +14,22 @@ const RETRY_MS = 1000;
 
 /**
  * Waits for the API as long as that takes. On a cluster that KubeEdge installed its own definitions in, those stay: they belong to
- * somebody else. Throws what the API answers when waiting cannot help, and the reason of the signal when that aborts.
+ * somebody else. Answers the best version of each kind, by plural. Throws what the API answers when waiting cannot help, and the reason of
+ * the signal when that aborts.
  */
-export async function installDefinitions(api: KubeApi, folder: string, context: Pick<Context, 'clock' | 'log' | 'signal'>): Promise<void> {
+export async function installDefinitions(
+  api: KubeApi,
+  folder: string,
+  context: Pick<Context, 'clock' | 'log' | 'signal'>,
+): Promise<Map<string, string>> {
   const { clock, log, signal } = context;
+  const versions = new Map<string, string>();
   for (const file of readdirSync(folder).filter((name) => name.endsWith('.yaml'))) {
     const definition = read(path.join(folder, file));
     for (;;) {
       try {
-        await install(api, definition, context);
+        const [plural, version] = bestVersion(await install(api, definition, context));
+        versions.set(plural, version);
         break;
       } catch (error) {
         signal.throwIfAborted();
@@ -31,21 +39,44 @@ export async function installDefinitions(api: KubeApi, folder: string, context: 
       }
     }
   }
+  return versions;
 }
 
-async function install(api: KubeApi, definition: KubeObjectInput, { log, signal }: Pick<Context, 'log' | 'signal'>): Promise<void> {
+/** The definition as the API has it then. */
+async function install(
+  api: KubeApi,
+  definition: KubeObjectInput,
+  { log, signal }: Pick<Context, 'log' | 'signal'>,
+): Promise<KubeObjectInput> {
   const { name = '', annotations } = definition.metadata;
   const present = await find(api, name, signal);
   if (present === undefined) {
     await api.create(customResourceDefinitions, definition, { signal });
     log.info('crd.installed', { name });
-  } else if (!isOurs(present)) log.warn('crd.foreign', { name, reason: 'left as it is; it may prune fields that it does not know' });
-  else if (present.metadata.annotations?.[CONTENT] !== annotations?.[CONTENT]) {
+  } else if (!isOurs(present)) {
+    log.warn('crd.foreign', { name, reason: 'left as it is; it may prune fields that it does not know' });
+    return present;
+  } else if (present.metadata.annotations?.[CONTENT] !== annotations?.[CONTENT]) {
     const { resourceVersion } = present.metadata;
     const metadata = { ...definition.metadata, ...(resourceVersion === undefined ? {} : { resourceVersion }) };
     await api.update(customResourceDefinitions, { ...definition, metadata }, { signal });
     log.info('crd.updated', { name });
   }
+  return definition;
+}
+
+/** Plural, and the version that clients prefer where several are served: v1 before v1beta1 before v1alpha2. */
+function bestVersion({ spec }: KubeObjectInput): [plural: string, version: string] {
+  const rank = (version: string): number => {
+    const [, major = '0', stage = '', minor = '0'] = /^v(\d+)(?:(alpha|beta)(\d+))?$/.exec(version) ?? [];
+    return ['alpha', 'beta', ''].indexOf(stage) * 1e6 + Number(major) * 1e3 + Number(minor);
+  };
+  const served = listOf(fieldsOf(spec)?.['versions']).flatMap((entry) => {
+    const { name, served: isServed } = fieldsOf(entry) ?? {};
+    return typeof name === 'string' && isServed === true ? [name] : [];
+  });
+  const plural = fieldsOf(fieldsOf(spec)?.['names'])?.['plural'];
+  return [typeof plural === 'string' ? plural : '', served.sort((left, right) => rank(right) - rank(left))[0] ?? ''];
 }
 
 async function find(api: KubeApi, name: string, signal: AbortSignal): Promise<KubeObject | undefined> {

@@ -6,7 +6,17 @@ import { fieldsOf } from '#device-models/fields.ts';
 import type { ReviewContext } from '#device-models/review.ts';
 import { contentObject, responseTo, type BeehiveMessage } from '#wire/message.ts';
 import { lastSeen, membershipDetail } from '#wire/resources.ts';
-import { deviceModels, devices, keyOf, namespaces, nodes, type KubeApi, type KubeObject, type ResourceType } from '../store/kube-api.ts';
+import {
+  apiVersionOf,
+  deviceModels,
+  devices,
+  keyOf,
+  namespaces,
+  nodes,
+  type KubeApi,
+  type KubeObject,
+  type ResourceType,
+} from '../store/kube-api.ts';
 import { EventRecorder } from '../store/kubeconfig/event-recorder.ts';
 import { Reflector } from '../store/kubeconfig/reflector.ts';
 import { installDefinitions } from './crds.ts';
@@ -85,8 +95,8 @@ export class DeviceController implements Module {
 
   async start(context: Context): Promise<void> {
     const clusterUid = await this.#readClusterUid(context);
-    await installDefinitions(this.#options.api, this.#options.definitions, context);
-    const parts = this.#build(context, clusterUid);
+    const versions = await installDefinitions(this.#options.api, this.#options.definitions, context);
+    const parts = this.#build(context, { clusterUid, version: versions.get(devices.plural) ?? devices.version });
     this.#parts = parts;
     const all = Object.values(parts.reflectors);
     for (const reflector of all) reflector.start();
@@ -153,8 +163,11 @@ export class DeviceController implements Module {
     return undefined;
   }
 
-  #build(context: Context, clusterUid: string): Parts {
+  /** `version`: of Device, as clients prefer it. */
+  #build(context: Context, { clusterUid, version }: { clusterUid: string; version: string }): Parts {
     const { clock, log, signal } = context;
+    const events = new EventRecorder({ api: this.#options.api, clock, log, signal, component: this.name });
+    const apiVersion = apiVersionOf({ ...devices, version });
     const book: DeviceBook = new DeviceBook({
       model: (key) => reflectors.models.objects.get(key),
       bindingChanged: (node, name) => this.#sessions.get(node)?.sync.changed(name),
@@ -167,7 +180,8 @@ export class DeviceController implements Module {
       signal,
       book,
       object: (key) => reflectors.devices.objects.get(key),
-      events: new EventRecorder({ api: this.#options.api, clock, log, signal, component: this.name }),
+      // `kubectl events --for` asks for those about the version that it prefers.
+      events: { record: (about, event) => events.record({ ...about, apiVersion }, event) },
       nodeState: (node) => stateOf(reflectors.nodes.objects.get(node)),
       ...(this.#options.duties === undefined ? {} : { duties: this.#options.duties }),
     });
