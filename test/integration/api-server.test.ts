@@ -173,8 +173,14 @@ test('pages show the state of the first one', async () => {
   assert.is(third.continue, undefined);
   assert.equal((third.items[0] as KubeObject).data, { k: 'ZQ==' });
   await client.delete(namespaces, { name: 'pages' });
-  await refused(client.get(namespaces, { name: 'pages' }), 'NotFound');
-  assert.equal((await client.list(secrets, { namespace: 'pages' })).items, []);
+  assert.equal((await client.get(namespaces, { name: 'pages' })).status, { phase: 'Terminating' });
+  await until(async () => (await client.list(secrets, { namespace: 'pages' })).items.length === 0, { what: 'the contents to go' });
+  const gone = (): Promise<boolean> =>
+    client.get(namespaces, { name: 'pages' }).then(
+      () => false,
+      () => true,
+    );
+  await until(gone, { what: 'the namespace to go' });
 });
 
 test('nodes keep status and the rest on paths of their own', async () => {

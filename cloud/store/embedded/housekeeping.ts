@@ -1,14 +1,54 @@
-/** Owns what the server does by itself: the first namespaces, and forgetting old events. */
+/** Owns what the server does by itself: the first namespaces, forgetting old events, collecting garbage, ending namespaces. */
 import { randomUUID } from 'node:crypto';
+import type { Timer } from '#beehive/clock.ts';
 import type { KubeObject } from '../kube-api.ts';
 import type { Engine } from './engine.ts';
 import { timeText } from './engine.ts';
+import { GarbageCollector } from './garbage/collector.ts';
+import { NamespaceController } from './garbage/namespace-controller.ts';
 import { dig } from './json-value.ts';
 import { prepareNamespace } from './kinds/rules.ts';
 import { parseObject } from './stored-object.ts';
 
 const FIRST_NAMESPACES = ['kube-system', 'default', 'kube-public', 'kube-node-lease'];
+const MINUTE_MS = 60_000;
 const EVENT_LIFE_MS = 60 * 60_000;
+
+/** What the server does by itself while it serves. */
+export class Housekeeping {
+  readonly #engine: Engine;
+  readonly #collector: GarbageCollector;
+  readonly #namespaces: NamespaceController;
+  #timer: Timer | undefined;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+    this.#collector = new GarbageCollector(engine);
+    this.#namespaces = new NamespaceController(engine);
+  }
+
+  /** Also takes up what an earlier run left undone. */
+  start(): void {
+    this.#collector.start();
+    this.#namespaces.start();
+    this.#everyMinute();
+  }
+
+  /** Resolves when nothing of it writes any more. */
+  async stop(): Promise<void> {
+    this.#timer?.cancel();
+    await Promise.all([this.#collector.stop(), this.#namespaces.stop()]);
+  }
+
+  #everyMinute(): void {
+    const { clock, log, store } = this.#engine;
+    this.#timer = clock.timer(MINUTE_MS, () => {
+      store.window.expire(clock.monotonic());
+      expireEvents(this.#engine).catch((error: unknown) => log.warn('api.events.expire_failed', { error }));
+      this.#everyMinute();
+    });
+  }
+}
 
 /** Creates what is missing and returns the uid of kube-system, which identifies the cluster. */
 export async function ensureNamespaces({ store, clock }: Engine): Promise<string> {

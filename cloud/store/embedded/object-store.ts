@@ -55,6 +55,7 @@ export class ObjectStore {
   readonly #log: Logger;
   readonly #tables = new Map<string, Table>();
   readonly #listeners = new Map<string, Set<(event: StoreEvent) => void>>();
+  readonly #observers = new Set<(event: StoreEvent) => void>();
   readonly #unsaved = new Map<string, RowChange>();
   readonly window: WatchWindow;
   #batch: Batch | undefined;
@@ -165,6 +166,17 @@ export class ObjectStore {
     return () => void listeners.delete(listener);
   }
 
+  /** Called for each published event of every resource, in order, before those that `subscribe` named. Returns the way to stop it. */
+  observe(listener: (event: StoreEvent) => void): () => void {
+    this.#observers.add(listener);
+    return () => void this.#observers.delete(listener);
+  }
+
+  /** Every object, in no order. */
+  *all(): Generator<{ resource: string; object: StoredObject }> {
+    for (const [resource, { objects }] of this.#tables) for (const object of objects.values()) yield { resource, object };
+  }
+
   /** Commits what waits; the storage itself stays open. */
   async close(): Promise<void> {
     while (this.pending !== undefined) await this.pending;
@@ -228,6 +240,7 @@ export class ObjectStore {
   #publish(event: StoreEvent): void {
     this.#published = event.revision;
     this.window.push(event);
+    for (const listener of this.#observers) listener(event);
     for (const listener of this.#listeners.get(event.resource) ?? []) listener(event);
   }
 

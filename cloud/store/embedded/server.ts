@@ -3,15 +3,15 @@ import type { Server } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
-import type { Clock, Timer } from '#beehive/clock.ts';
+import type { Clock } from '#beehive/clock.ts';
 import { messageOf } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
 import { KubeError, PERSIST_HEADER } from '../kube-api.ts';
-import { Access } from './access.ts';
+import { Access, actingAs } from './access.ts';
 import type { TokenUser } from './access.ts';
 import type { ApiAnswer, ApiRequest, User } from './api-request.ts';
 import { readBody, sendBody } from './http-body.ts';
-import { ensureNamespaces, expireEvents } from './housekeeping.ts';
+import { Housekeeping, ensureNamespaces } from './housekeeping.ts';
 import { KindRegistry } from './kinds/registry.ts';
 import { createListener, listenFailure } from './listener.ts';
 import { mediaTypeOf } from './negotiation.ts';
@@ -24,6 +24,8 @@ import { badRequest, internal, unauthorized } from './status.ts';
 import { ObjectStorage } from './storage.ts';
 import { parseObject } from './stored-object.ts';
 import type { WindowBounds } from './watch-window.ts';
+import { AdmissionDenied } from './webhooks/admission-review.ts';
+import { Webhooks } from './webhooks/webhooks.ts';
 
 export interface ApiServerOptions {
   /** Folder of the database `kubernetes.db`. */
@@ -45,6 +47,8 @@ export interface ApiServer {
   readonly port: number;
   /** uid of the namespace kube-system: the identity of this cluster. */
   readonly clusterUid: string;
+  /** For webhooks inside this process. */
+  readonly webhooks: Pick<Webhooks, 'serve'>;
   readonly stats: { revision: number; objects: number; commits: number; events: number; watches: number };
   /** Idempotent. Ends streams, answers what runs, commits, closes the database. */
   close(): Promise<void>;
@@ -54,7 +58,6 @@ export interface ApiServer {
 const VERSION = { major: '1', minor: '32', gitVersion: 'v1.32.0', platform: `${process.platform}/${process.arch}` };
 /** A watcher that does not read is cut off when this much waits for it; it lists again. */
 const STREAM_BACKLOG = 8 * 1024 * 1024;
-const MINUTE_MS = 60_000;
 
 /** Resolves when it serves. Throws `HiveletError` STORE_LOCKED, STORE_UNREADABLE, PORT_IN_USE, CONFIG_INVALID. */
 export async function openApiServer(options: ApiServerOptions): Promise<ApiServer> {
@@ -80,11 +83,12 @@ class EmbeddedServer implements ApiServer {
   readonly #storage: ObjectStorage;
   readonly #access: Access;
   readonly #routes: Routes;
+  readonly #housekeeping: Housekeeping;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   readonly #streams = new Set<() => void>();
-  #timer: Timer | undefined;
   #closing: Promise<void> | undefined;
+  readonly webhooks: Webhooks;
   clusterUid = '';
 
   constructor(options: ApiServerOptions, store: ObjectStore, storage: ObjectStorage) {
@@ -95,7 +99,9 @@ class EmbeddedServer implements ApiServer {
     this.#access = new Access(tokens);
     const registry = new KindRegistry();
     followDefinitions(store, registry, log);
-    const engine = { store, registry, clock, log };
+    this.webhooks = new Webhooks({ store, registry, clock, log });
+    const engine = { store, registry, webhooks: this.webhooks, clock, log };
+    this.#housekeeping = new Housekeeping(engine);
     this.#routes = {
       engine,
       openApi: new OpenApi(registry),
@@ -124,7 +130,7 @@ class EmbeddedServer implements ApiServer {
       this.#server.listen(listen.port, listen.host, resolve);
     });
     this.#server.on('error', (error) => log.error('api.server.failed', { error }));
-    this.#everyMinute();
+    this.#housekeeping.start();
     log.info('api.listening', { host: listen.host, port: this.port, revision: this.#store.revision });
   }
 
@@ -134,7 +140,6 @@ class EmbeddedServer implements ApiServer {
   }
 
   async #close(): Promise<void> {
-    this.#timer?.cancel();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const end of [...this.#streams]) end();
     this.#server.closeIdleConnections();
@@ -143,6 +148,8 @@ class EmbeddedServer implements ApiServer {
     });
     await closed;
     grace.cancel();
+    await this.#housekeeping.stop();
+    this.webhooks.close();
     await this.#store.close();
     this.#storage.close();
   }
@@ -152,20 +159,12 @@ class EmbeddedServer implements ApiServer {
     socket.once('close', () => this.#sockets.delete(socket));
   }
 
-  #everyMinute(): void {
-    const { clock, log } = this.#options;
-    this.#timer = clock.timer(MINUTE_MS, () => {
-      this.#store.window.expire(clock.monotonic());
-      expireEvents(this.#routes.engine).catch((error: unknown) => log.warn('api.events.expire_failed', { error }));
-      this.#everyMinute();
-    });
-  }
-
   async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     response.on('error', () => undefined);
     try {
-      const user = this.#access.userOf(incoming.headers.authorization, incoming.socket);
-      if (user === undefined) throw unauthorized();
+      const known = this.#access.userOf(incoming.headers.authorization, incoming.socket);
+      if (known === undefined) throw unauthorized();
+      const user = actingAs(known, incoming.headers);
       const body = await readBody(incoming);
       const request = requestOf(incoming, { user, body });
       await this.#send(response, await answer(this.#routes, request));
@@ -178,7 +177,7 @@ class EmbeddedServer implements ApiServer {
     if ('start' in answered) return this.#stream(response, answered);
     this.#endWhenStopping(response);
     const { status, contentType, headers = {}, warnings = [], body } = answered;
-    for (const warning of warnings.slice(0, 20)) response.appendHeader('Warning', `299 - ${JSON.stringify(printable(warning))}`);
+    warn(response, warnings);
     response.writeHead(status, {
       'Content-Type': contentType,
       'Cache-Control': 'no-cache, private',
@@ -222,6 +221,7 @@ class EmbeddedServer implements ApiServer {
       return;
     }
     this.#endWhenStopping(response);
+    if (error instanceof AdmissionDenied) warn(response, error.warnings);
     const body = JSON.stringify(status);
     const headers: Record<string, string | number> = {
       'Content-Type': 'application/json',
@@ -269,6 +269,7 @@ function requestOf(incoming: IncomingMessage, { user, body }: { user: User; body
     contentType,
     ...(binary ? { body: '', bytes: body } : { body: body.toString('utf8') }),
     user,
+    userAgent: incoming.headers['user-agent'] ?? '',
     persistLater: incoming.headers[PERSIST_HEADER.toLowerCase()] === 'later',
   };
 }
@@ -279,6 +280,10 @@ function decode(part: string): string {
   } catch {
     throw badRequest(`the path has an invalid escape: ${part}`);
   }
+}
+
+function warn(response: ServerResponse, warnings: readonly string[]): void {
+  for (const warning of warnings.slice(0, 20)) response.appendHeader('Warning', `299 - ${JSON.stringify(printable(warning))}`);
 }
 
 /** Header values must stay on one line of ASCII. */

@@ -1,5 +1,5 @@
 /** Owns one object as the server keeps it: its JSON text, and beside it what selectors and lists need without parsing. */
-import type { KubeObject } from '../kube-api.ts';
+import type { KubeObject, OwnerReference } from '../kube-api.ts';
 import { dig, isRecord } from './json-value.ts';
 
 /**
@@ -12,6 +12,9 @@ export interface StoredObject {
   readonly uid: string;
   readonly revision: number;
   readonly labels: Readonly<Record<string, string>> | undefined;
+  readonly owners: readonly OwnerReference[] | undefined;
+  /** It has a deletionTimestamp: finalizers, a grace period or contents are waited for. */
+  readonly deleting: boolean;
   readonly text: string;
 }
 
@@ -25,6 +28,8 @@ export function storeObject(object: KubeObject, revision: number | undefined): S
     uid: metadata.uid ?? '',
     revision: revision ?? 0,
     labels: metadata.labels,
+    owners: metadata.ownerReferences,
+    deleting: metadata.deletionTimestamp !== undefined,
     text: JSON.stringify({ apiVersion, kind, metadata, ...rest }),
   };
 }
@@ -34,6 +39,11 @@ export function restoreObject(text: string): StoredObject {
   const object = JSON.parse(text) as KubeObject;
   if (!isRecord(object) || typeof dig(object, 'metadata', 'name') !== 'string') throw new Error('not a Kubernetes object');
   return storeObject(object, Number(object.metadata.resourceVersion));
+}
+
+/** A fresh copy that the caller may change, in the version in which it was stored. */
+export function copyOf(stored: StoredObject): KubeObject {
+  return JSON.parse(stored.text) as KubeObject;
 }
 
 /** A fresh copy that the caller may change, in the given served version. */

@@ -5,7 +5,8 @@ import type { ApiAnswer, ApiRequest } from '../api-request.ts';
 import { jsonAnswer } from '../api-request.ts';
 import type { Engine, ItemTarget, Target } from '../engine.ts';
 import { timeText } from '../engine.ts';
-import { copy, dig, isRecord, listAt, textAt } from '../json-value.ts';
+import { FOREGROUND, ORPHAN } from '../garbage/verdict.ts';
+import { copy, dig, isRecord, listAt, own, textAt } from '../json-value.ts';
 import type { Kind } from '../kinds/kind.ts';
 import { groupVersionOf } from '../kinds/kind.ts';
 import { mediaTypeOf, parseJson, parseYaml } from '../negotiation.ts';
@@ -15,6 +16,8 @@ import {
   conflict,
   detailsOf,
   invalid,
+  invalidValue,
+  methodNotAllowed,
   notFound,
   qualified,
   refuse,
@@ -23,19 +26,22 @@ import {
 } from '../status.ts';
 import { parseObject } from '../stored-object.ts';
 import type { StoredObject } from '../stored-object.ts';
+import { askAboutDeletion } from '../webhooks/ask.ts';
 import { dryRunOf } from './admission.ts';
 import { filterOf } from './filter.ts';
-import { PROTECTED_NAMESPACES, finishNamespace, isEmpty, markTerminating, namespacedResources } from './namespaces.ts';
+import { graceOf, shortenGrace } from './grace.ts';
+import { PROTECTED_NAMESPACES, markTerminating, mayVanish } from './namespaces.ts';
 import { renderList } from './render.ts';
 
-const FOREGROUND = 'foregroundDeletion';
 const CRD_CLEANUP = 'customresourcecleanup.apiextensions.k8s.io';
 
-interface Options {
+export interface DeleteOptions {
   policy: string;
   uid: string;
   resourceVersion: string;
   dryRun: boolean;
+  /** Seconds; undefined = what the object says. */
+  grace?: number;
 }
 
 export async function deleteObject(engine: Engine, target: ItemTarget, request: ApiRequest): Promise<ApiAnswer> {
@@ -45,82 +51,68 @@ export async function deleteObject(engine: Engine, target: ItemTarget, request: 
   if (stored === undefined) throw notFound(kind, name);
   checkPreconditions(kind, stored, options);
   if (kind.resource === 'namespaces' && PROTECTED_NAMESPACES.has(name)) throw protectedNamespace(kind, name);
+  const asked = askAboutDeletion(engine, { kind, stored, request, dryRun: options.dryRun });
+  const warnings = asked === undefined ? [] : await asked;
   const left = await deleteStored(engine, { kind, stored, options });
-  if (left !== undefined) return jsonAnswer(200, left);
+  if (left !== undefined) return jsonAnswer(200, left, warnings);
+  if (kind.returnsDeleted === true) return jsonAnswer(200, parseObject(stored, groupVersionOf(kind)), warnings);
   const details = { ...detailsOf(kind, name), uid: stored.uid };
-  return jsonAnswer(200, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details });
+  return jsonAnswer(200, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details }, warnings);
 }
 
 export async function deleteCollection(engine: Engine, target: Target, request: ApiRequest): Promise<ApiAnswer> {
   const { kind, namespace } = target;
+  if (kind.resource === 'namespaces') throw methodNotAllowed();
   const options = await readOptions(request);
   const filter = filterOf(kind, { namespace, query: request.query });
   const found = engine.store.list(kind.resource, namespace).filter(filter);
-  const deletable = found.filter((stored) => kind.resource !== 'namespaces' || !PROTECTED_NAMESPACES.has(stored.name));
-  await Promise.all(deletable.map((stored) => deleteStored(engine, { kind, stored, options })));
+  const dryRun = options.dryRun;
+  await Promise.all(
+    found.map(async (stored) => {
+      await askAboutDeletion(engine, { kind, stored, request, dryRun });
+      await deleteStored(engine, { kind, stored, options });
+    }),
+  );
   const metadata = { resourceVersion: String(engine.store.revision) };
-  return jsonAnswer(200, renderList(deletable, metadata, { kind, form: 'object', includeObject: 'Object', nowMs: 0 }));
+  return jsonAnswer(200, renderList(found, metadata, { kind, form: 'object', includeObject: 'Object', nowMs: 0 }));
 }
 
-interface Deletion {
+export interface Deletion {
   kind: Kind;
   stored: StoredObject;
-  options: Options;
+  options: DeleteOptions;
 }
 
 /** Returns the object when it is still there, waiting for its finalizers or contents; undefined when it is gone. */
-async function deleteStored(engine: Engine, deletion: Deletion): Promise<KubeObject | undefined> {
-  const { kind, stored, options } = deletion;
+export async function deleteStored(engine: Engine, { kind, stored, options }: Deletion): Promise<KubeObject | undefined> {
   const object = parseObject(stored, groupVersionOf(kind));
-  if (kind.resource === 'namespaces') return deleteNamespace(engine, object, options);
-  if (kind.resource === 'customresourcedefinitions.apiextensions.k8s.io') return deleteCrd(engine, object, deletion);
-  const finalizers = object.metadata.finalizers ?? [];
-  const foreground = options.policy === 'Foreground' && !finalizers.includes(FOREGROUND);
-  if (finalizers.length === 0 && !foreground) {
-    if (options.dryRun) return undefined;
-    await engine.store.write({ resource: kind.resource, object, remove: true, persistence: kind.persistence }).done;
-    await finishNamespace(engine, stored.namespace);
+  if (kind.resource === 'customresourcedefinitions.apiextensions.k8s.io') return deleteCrd(engine, object, { kind, stored, options });
+  const { metadata } = object;
+  const before = metadata.finalizers ?? [];
+  const finalizers = finalizersAfter(options.policy, before);
+  const first = metadata.deletionTimestamp === undefined;
+  const grace = graceOf(kind, object, options.grace);
+  if (first) markDeleted(engine, object, grace);
+  const shortened = !first && shortenGrace(object, grace, () => timeText(engine.clock.now() + grace * 1000));
+  if (finalizers.length > 0) metadata.finalizers = finalizers;
+  else delete metadata.finalizers;
+  if (first && kind.resource === 'namespaces') markTerminating(object);
+  if (mayVanish(object)) {
+    if (first) unmarkDeleted(object);
+    if (!options.dryRun) await engine.store.write({ resource: kind.resource, object, remove: true, persistence: kind.persistence }).done;
     return undefined;
   }
-  if (object.metadata.deletionTimestamp !== undefined && !foreground) return object;
-  markDeleted(engine, object);
-  if (foreground) object.metadata.finalizers = [...finalizers, FOREGROUND];
-  const marked = await put(engine, { kind, object, dryRun: options.dryRun });
-  // Dependents are not tracked, so the finalizer of a foreground deletion is fulfilled at once.
-  if (foreground && !options.dryRun) await fulfil(engine, kind, marked);
-  return marked;
+  const same = !first && !shortened && finalizers.length === before.length && finalizers.every((each) => before.includes(each));
+  if (same) return object;
+  return put(engine, { kind, object, dryRun: options.dryRun });
 }
 
-async function fulfil(engine: Engine, kind: Kind, marked: KubeObject): Promise<void> {
-  const object = copy(marked);
-  const rest = (object.metadata.finalizers ?? []).filter((each) => each !== FOREGROUND);
-  if (rest.length === 0) {
-    delete object.metadata.finalizers;
-    await engine.store.write({ resource: kind.resource, object, remove: true, persistence: kind.persistence }).done;
-    return;
-  }
-  object.metadata.finalizers = rest;
-  await engine.store.write({ resource: kind.resource, object, persistence: kind.persistence }).done;
-}
-
-async function deleteNamespace(engine: Engine, object: KubeObject, options: Options): Promise<KubeObject> {
-  const { name } = object.metadata;
-  if (object.metadata.deletionTimestamp === undefined) {
-    markDeleted(engine, object);
-    markTerminating(object);
-    const kind = engine.registry.find('', 'v1', 'namespaces');
-    if (kind === undefined) return object;
-    object = await put(engine, { kind, object, dryRun: options.dryRun });
-  }
-  if (options.dryRun) return object;
-  const contents = namespacedResources(engine).flatMap((kind) =>
-    engine.store.list(kind.resource, name).map((stored) => ({ kind, stored })),
-  );
-  await Promise.all(
-    contents.map(({ kind, stored }) => deleteStored(engine, { kind, stored, options: { ...options, policy: 'Background' } })),
-  );
-  if (isEmpty(engine, name)) await finishNamespace(engine, name);
-  return object;
+/** The policy decides which of the garbage collector's finalizers an object has; without one those that it has stay. */
+function finalizersAfter(policy: string, before: readonly string[]): string[] {
+  if (policy === '') return [...before];
+  const others = before.filter((each) => each !== FOREGROUND && each !== ORPHAN);
+  if (policy === 'Orphan') return [...others, ORPHAN];
+  return policy === 'Foreground' ? [...others, FOREGROUND] : others;
 }
 
 /** Its objects go with it; the answer shows it on its way, as the real server's does. */
@@ -147,9 +139,15 @@ async function deleteCrd(engine: Engine, object: KubeObject, { kind, options }: 
   return shown;
 }
 
-function markDeleted(engine: Engine, object: KubeObject): void {
-  object.metadata.deletionTimestamp = timeText(engine.clock.now());
-  object.metadata.deletionGracePeriodSeconds = 0;
+function markDeleted(engine: Engine, object: KubeObject, grace = 0): void {
+  object.metadata.deletionTimestamp = timeText(engine.clock.now() + grace * 1000);
+  object.metadata.deletionGracePeriodSeconds = grace;
+}
+
+/** What goes at once was never seen being deleted. */
+function unmarkDeleted({ metadata }: KubeObject): void {
+  delete metadata.deletionTimestamp;
+  delete metadata.deletionGracePeriodSeconds;
 }
 
 async function put(engine: Engine, { kind, object, dryRun }: { kind: Kind; object: KubeObject; dryRun: boolean }): Promise<KubeObject> {
@@ -166,21 +164,35 @@ function protectedNamespace(kind: Kind, name: string): Error {
   });
 }
 
-async function readOptions(request: ApiRequest): Promise<Options> {
+async function readOptions(request: ApiRequest): Promise<DeleteOptions> {
   const { query } = request;
   const given = await readGiven(request);
   const policy = textAt(given, 'propagationPolicy') || (query.get('propagationPolicy') ?? '');
+  const orphans = own(given, 'orphanDependents') ?? query.get('orphanDependents') ?? undefined;
+  if (policy !== '' && orphans !== undefined) {
+    const cause = invalidValue('propagationPolicy', policy, 'orphanDependents and deletionPropagation cannot be both set');
+    throw invalid({ group: 'meta.k8s.io', kind: 'DeleteOptions', name: '' }, [cause]);
+  }
   const fault = unsupportedValue('propagationPolicy', policy, ['Foreground', 'Background', 'Orphan', 'nil']);
   if (!['', 'Foreground', 'Background', 'Orphan'].includes(policy)) {
     throw invalid({ group: 'meta.k8s.io', kind: 'DeleteOptions', name: '' }, [fault]);
   }
   const dryRun = [...query.getAll('dryRun'), ...listAt(given, 'dryRun').filter((value) => typeof value === 'string')];
   return {
-    policy,
+    policy: policy === '' && orphans !== undefined ? (orphans === true || orphans === 'true' ? 'Orphan' : 'Background') : policy,
     uid: textAt(given, 'preconditions', 'uid'),
     resourceVersion: textAt(given, 'preconditions', 'resourceVersion'),
     dryRun: dryRunOf(dryRun, 'DeleteOptions'),
+    ...graceWanted(own(given, 'gracePeriodSeconds') ?? query.get('gracePeriodSeconds')),
   };
+}
+
+/** Throws 400. */
+function graceWanted(given: unknown): { grace?: number } {
+  if (given === undefined || given === null || given === '') return {};
+  const grace = Number(given);
+  if (!Number.isInteger(grace)) throw badRequest(`gracePeriodSeconds must be a number of seconds, not ${JSON.stringify(given)}`);
+  return { grace };
 }
 
 async function readGiven({ body, bytes, contentType }: ApiRequest): Promise<unknown> {
@@ -204,7 +216,7 @@ function checkKind(options: unknown): unknown {
   throw badRequest('the body of a DELETE must be DeleteOptions');
 }
 
-function checkPreconditions(kind: Kind, stored: StoredObject, { uid, resourceVersion }: Options): void {
+function checkPreconditions(kind: Kind, stored: StoredObject, { uid, resourceVersion }: DeleteOptions): void {
   const subject = { group: kind.group, plural: kind.kind };
   if (uid !== '' && uid !== stored.uid) {
     const why =

@@ -156,7 +156,16 @@ test('a second owner is told the pid of the first', async () => {
 });
 
 function event(revision: number, size = 10): StoreEvent {
-  const object = { namespace: '', name: 'x', uid: '', revision, labels: undefined, text: 'x'.repeat(size) };
+  const object = {
+    namespace: '',
+    name: 'x',
+    uid: '',
+    revision,
+    labels: undefined,
+    owners: undefined,
+    deleting: false,
+    text: 'x'.repeat(size),
+  };
   return { revision, resource: 'x', type: 'MODIFIED', object, previous: undefined, atMs: revision };
 }
 
