@@ -44,6 +44,8 @@ interface Entry {
   count: number;
   firstMs: number;
   lastMs: number;
+  /** Failed attempts in a row. */
+  tries: number;
   /** Of the Event object, once it exists. */
   name?: string;
 }
@@ -59,6 +61,8 @@ const MAX_KNOWN = 2000;
 const MAX_BUCKETS = 4000;
 const MAX_WAITING = 500;
 const MAX_MESSAGE = 1000;
+/** With the pauses below about as long as people remember. */
+const MAX_TRIES = 20;
 const RETRY_MS = { first: 500, max: 30_000 };
 /** How often it is said that events were left out. */
 const TELL_MS = 60_000;
@@ -110,12 +114,14 @@ export class EventRecorder implements EventSink {
         this.#waiting.delete(entry);
         try {
           await this.#write(entry);
+          entry.tries = 0;
           pauses = this.#pauses();
         } catch (error) {
           signal.throwIfAborted();
           log.debug('event.failed', { reason: entry.event.reason, object: entry.about.name, error });
           // Its namespace is gone or going, or the server does not want it: it will not want it later either.
-          if (isKubeError(error, 'NotFound', 'Forbidden', 'Invalid', 'BadRequest')) this.#leaveOut();
+          const final = isKubeError(error, 'NotFound', 'Forbidden', 'Invalid', 'BadRequest');
+          if (final || ++entry.tries >= MAX_TRIES) this.#leaveOut();
           else {
             this.#waiting.add(entry);
             await clock.sleep(pauses.next().value, signal);
@@ -155,7 +161,7 @@ export class EventRecorder implements EventSink {
     const { clock, component } = this.#options;
     // Unique like client-go's: the object's name and a number that grows.
     const unique = (
-      BigInt(clock.now()) * 1_000_000n +
+      BigInt(Math.trunc(clock.now())) * 1_000_000n +
       BigInt(this.#made++ % 1000) * 1000n +
       BigInt(Math.floor(clock.random() * 1000))
     ).toString(16);
@@ -178,7 +184,7 @@ export class EventRecorder implements EventSink {
   #entryOf(about: Involved, event: HappenedEvent): Entry {
     const key = [objectKey(about), event.type, event.reason, event.message].join('\n');
     const now = this.#options.clock.now();
-    const entry = this.#known.get(key) ?? { about, event, count: 0, firstMs: now, lastMs: now };
+    const entry = this.#known.get(key) ?? { about, event, count: 0, firstMs: now, lastMs: now, tries: 0 };
     remember(this.#known, { key, value: entry, limit: MAX_KNOWN });
     return entry;
   }

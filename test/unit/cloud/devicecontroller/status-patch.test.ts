@@ -168,4 +168,21 @@ test('a status of the wrong shape is replaced where it is ours and does not thro
   }
 });
 
+test('what became of a write stands beside the report, once', () => {
+  const outcome = { desired: '21', stamp: 5, result: 'reached', observed: '20.9', ms: 41 } as const;
+  const object = withTwins({ propertyName: 'setpoint', desired: { value: '21' } });
+  const want = wanted({ writes: new Map([['setpoint', { outcome, override: false }]]) });
+  const write = { desired: '21', result: 'reached', observed: '20.9', durationMs: 41, timestamp: '5' };
+  assert.equal(after(object, want).twins, [{ propertyName: 'setpoint', desired: { value: '21' }, write }]);
+  assert.equal(after(withTwins(), want).twins, [{ propertyName: 'setpoint', write }], 'also of a property that was never reported');
+});
+
+test('the short texts are replaced as a whole when one of them differs', () => {
+  const object = thermostat({ status: { summary: { node: 'pi', values: 'a 1' } } });
+  assert.equal(planStatus(object, wanted({ summary: { values: 'a 1', node: 'pi' } }), NOW), []);
+  assert.equal(planStatus(object, wanted({ summary: { node: 'pi' } }), NOW), [
+    { op: 'add', path: '/status/summary', value: { node: 'pi' } },
+  ]);
+});
+
 test.run();

@@ -248,6 +248,41 @@ test('one node never waits for more than 16 receipts: the oldest is given early,
   assert.is((api.peek(devices, NAME)?.status as { state: string }).state, 'held back');
 });
 
+test('texts for tables wait a second for company, however often they are touched, and go with what is urgent', async () => {
+  const clock = new FakeClock();
+  const api = new MemoryKubeApi();
+  api.put(devices, thermostat());
+  const want = { values: 'setpoint 23 -> ?', state: '' };
+  const status = (): { state?: string; summary?: { values?: string } } => api.peek(devices, NAME)?.status ?? {};
+  const add = (path: string, value: unknown): JsonPatchOperation => ({ op: 'add', path, value });
+  const writer = new StatusWriter({
+    api,
+    clock,
+    log: silentLogger(),
+    signal: new AbortController().signal,
+    object: () => api.peek(devices, NAME),
+    plan: () => [
+      ...(status().summary?.values === want.values ? [] : [add('/status/summary', { values: want.values })]),
+      ...(want.state === '' || status().state === want.state ? [] : [add('/status/state', want.state)]),
+    ],
+    brisk: () => true,
+  });
+  for (let tenth = 0; tenth < 9; tenth++) {
+    writer.touch(KEY);
+    await clock.advance(100);
+  }
+  assert.is(api.patches(devices).length, 0);
+  await clock.advance(100);
+  assert.is(status().summary?.values, want.values);
+  want.values = 'setpoint 24 -> ?';
+  writer.touch(KEY);
+  await clock.advance(41);
+  Object.assign(want, { values: 'setpoint 24 -> 24', state: 'online' });
+  writer.touch(KEY, { urgent: true });
+  await clock.settle();
+  assert.equal([status().summary?.values, status().state, api.patches(devices).length], ['setpoint 24 -> 24', 'online', 2]);
+});
+
 test('after the stop nothing is written and no timer is left', async () => {
   const { clock, abort, want, writer, heard, receipt, writes } = rig();
   writer.touch(KEY);

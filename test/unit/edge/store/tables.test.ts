@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import { silentLogger } from '#beehive/log.ts';
 import { openDatabase } from '#edge/store/database.ts';
 import { createMetaTable, createSubTopicTable } from '#edge/store/meta-table.ts';
+import { createObjectVersionTable } from '#edge/store/object-versions.ts';
 import { createTwinTable, type DeviceRow, type Twin, type TwinTable } from '#edge/store/twin-table.ts';
 import { tempDir } from '#test/support/temp-dir.ts';
 
@@ -47,6 +48,7 @@ const twins: [title: string, twin: Twin][] = [
       actualVersion: { cloud: 0, edge: 1 },
       cloudText: '21.50',
       settled: true,
+      write: { desired: '21.5', stamp: 1640067600000, result: 'differs', observed: '20', ms: 5000, reason: 'it is "slow"' },
     },
   ],
   ['empty texts, which are not the same as none', { name: 'texts', ...nothing, expected: { value: '', timestamp: 0 }, cloudText: '' }],
@@ -178,6 +180,23 @@ test('objects of the cloud are kept by their key and listed by their type', () =
   meta.delete('default/configmap/a');
   meta.delete('default/configmap/never');
   assert.equal([meta.get('default/configmap/a'), meta.get('default/secret/a'), meta.list('pod')], [undefined, 'null', []]);
+  close();
+});
+
+test('versions of objects are kept by key; of deletions the newest thousand are remembered', () => {
+  const { sqlite, close } = opened();
+  const versions = createObjectVersionTable(sqlite);
+  const version = (number: number, gone = false) => ({ cluster: 'c', uid: `uid-${String(number)}`, version: number, gone });
+  versions.put('default/pod/a', version(1));
+  versions.put('default/pod/a', version(2));
+  for (let number = 0; number < 1002; number++) versions.put(`default/pod/gone-${String(number)}`, version(number, true));
+  assert.equal(versions.list(), [{ key: 'default/pod/a', ...version(2) }]);
+  assert.equal([versions.get('default/pod/gone-1'), versions.get('default/pod/gone-2')], [undefined, version(2, true)]);
+  versions.put('default/pod/gone-2', version(2000));
+  versions.put('default/pod/last', version(3000, true));
+  assert.equal(versions.get('default/pod/gone-2'), version(2000), 'it came back and counts as there');
+  versions.forget('default/pod/a');
+  assert.equal([versions.get('default/pod/a'), versions.list().length], [undefined, 1]);
   close();
 });
 
