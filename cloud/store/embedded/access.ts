@@ -1,8 +1,10 @@
 /** Owns who a request is from and whether it may: bearer tokens, client certificates, anonymous health checks. */
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { User } from './api-request.ts';
+import { forbidden } from './status.ts';
 
 export interface TokenUser {
   token: string;
@@ -46,6 +48,24 @@ export class Access {
 
 /** Everybody who showed credentials. */
 export const AUTHENTICATED = 'system:authenticated';
+
+/** `kubectl --as`: who may do everything may also try what another may. Throws 403 for everybody else. */
+export function actingAs(user: User, headers: IncomingHttpHeaders): User {
+  const name = textOf(headers['impersonate-user']);
+  if (name === '') return user;
+  if (!mayDoEverything(user)) {
+    throw forbidden({ group: '', plural: 'users', user: user.name, verb: 'impersonate', name });
+  }
+  const groups = textOf(headers['impersonate-group'])
+    .split(',')
+    .map((group) => group.trim())
+    .filter((group) => group !== '');
+  return { name, groups: [...groups, name === ANONYMOUS.name ? 'system:unauthenticated' : AUTHENTICATED] };
+}
+
+function textOf(header: string | string[] | undefined): string {
+  return Array.isArray(header) ? header.join(',') : (header ?? '');
+}
 
 export function mayDoEverything(user: User): boolean {
   return user.groups.includes(ADMIN_GROUP);

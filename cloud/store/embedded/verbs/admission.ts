@@ -97,7 +97,9 @@ export function admit(kind: Kind, object: KubeObject, { previous, validation, pa
   const found = validate(kind.schema, object);
   const [mismatch] = found.mismatches;
   if (mismatch !== undefined && !kind.custom && !patched) throw cannotHandle(kind, goMismatch(kind, mismatch));
-  const causes = [...checkMetadata(kind, object, previous), ...found.causes];
+  // Lists of built-in kinds merge by keys and may still hold one twice (variables, ports): their own rules say where not.
+  const faults = kind.custom ? found.causes : found.causes.filter(({ reason }) => reason !== 'FieldValueDuplicate');
+  const causes = [...checkMetadata(kind, object, previous), ...faults];
   if (causes.length === 0) {
     kind.prepare?.(object, previous);
     causes.push(...(kind.check?.(object, previous) ?? []));

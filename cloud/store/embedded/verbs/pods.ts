@@ -15,12 +15,12 @@ import type { StoredObject } from '../stored-object.ts';
 import { dryRunOf } from './admission.ts';
 import { deleteObject } from './delete.ts';
 
-/** What the paths are for. */
+/** The paths that stream, and what people call them. */
 const STREAMS = new Map([
-  ['log', 'reading logs'],
-  ['exec', 'running commands'],
-  ['attach', 'attaching'],
-  ['portforward', 'port forwarding'],
+  ['log', 'logs'],
+  ['exec', 'exec'],
+  ['attach', 'attach'],
+  ['portforward', 'port-forward'],
 ]);
 
 export function isStream(subresource: string | undefined): boolean {
@@ -32,7 +32,7 @@ export function refuseStream(engine: Engine, target: ItemTarget): never {
   const { kind, name, subresource = '' } = target;
   storedOf(engine, target);
   const what = STREAMS.get(subresource) ?? subresource;
-  const message = `pod "${name}": ${what} is not offered by this server yet; look on the board itself, with the tools of its container runtime`;
+  const message = `${what} of pod "${name}" cannot be had from this server yet; look on the board itself, with the tools of its container runtime`;
   throw refuse(501, 'NotImplemented', { message, details: detailsOf(kind, name) });
 }
 
