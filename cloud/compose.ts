@@ -9,21 +9,27 @@ import { HiveletError, messageOf } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
 import type { Health, Module } from '#beehive/module.ts';
 import type { BeehiveMessage } from '#wire/message.ts';
+import { objectsHeld } from '#wire/resources.ts';
 import { Admission, type AdmissionOptions } from './admission/admission.ts';
 import { covers, placementOf } from './admission/placement.ts';
-import { CloudHub } from './cloudhub/cloudhub.ts';
+import { CloudHub, type CloudHubOptions } from './cloudhub/cloudhub.ts';
 import { HttpsService } from './cloudhub/https-service.ts';
+import type { NodeHandlers } from './cloudhub/node-link.ts';
 import type { NewUpload, UploadStore } from './cloudhub/upload-store.ts';
 import type { settings } from './config.ts';
 import { DeviceController } from './devicecontroller/devicecontroller.ts';
+import { Downstream } from './edgecontroller/downstream/downstream.ts';
+import { ObjectTalk } from './edgecontroller/downstream/object-talk.ts';
 import { EdgeController, type EdgeControllerOptions } from './edgecontroller/edgecontroller.ts';
 import { cloudFiles } from './pki/init.ts';
 import type { KubeApi } from './store/kube-api.ts';
 import { LeaderElection } from './store/kubeconfig/leader-election.ts';
+import { SyncController } from './synccontroller/synccontroller.ts';
 
 /** Where the things of cloudcore itself are. */
 const NAMESPACE = 'kubeedge';
 const LEASE = 'cloudcore';
+const OTHER_CLUSTER = 'the Kubernetes API is that of another cluster now';
 const CRD_FOLDER = join(import.meta.dirname, '../device-models/crds');
 
 export interface CloudHealth {
@@ -80,24 +86,23 @@ export async function compose(options: CloudParts): Promise<CloudModules> {
       : {}),
     definitions: CRD_FOLDER,
     dropLinks: () => hub.dropLinks(),
-    clusterChanged: () => nodes.startAnew('the Kubernetes API is that of another cluster now'),
+    clusterChanged: () => [nodes, downstream, sync].forEach((module) => module.startAnew(OTHER_CLUSTER)),
+  });
+  const { downstream, sync, talk } = objectsOf(options, {
+    leads: election.leads,
+    clusterUid: () => devices.clusterUid,
+    dropLinks: () => hub.dropLinks(),
   });
   const hub: CloudHub = new CloudHub({
-    listen: { host: config.get('modules.cloudHub.websocket.address'), port: config.get('modules.cloudHub.websocket.port') },
     tls,
-    nodeLimit: config.get('modules.cloudHub.nodeLimit'),
-    keepaliveLimitMs: config.get('modules.cloudHub.keepaliveInterval') * 1000,
-    writeLimitMs: config.get('modules.cloudHub.writeTimeout') * 1000,
-    allowUnbound: config.get('modules.cloudHub.allowUnboundCertificates'),
-    clusterUid: () => (devices.ready ? devices.clusterUid : undefined),
+    ...hubSettings(config),
+    clusterUid: () => (devices.ready && sync.ready ? devices.clusterUid : undefined),
     admit: (link) => nodes.admit(link.node, link.signal),
-    connected: (link) => devices.connected(link),
-    handlers: {
-      device: (link, message) => devices.receive(link, message),
-      node: (link, message) => nodes.receive(link, message),
-      heard: (node) => nodes.heard(node),
-      upload: (link, message, stored) => uploads.append(uploadOf(link.node, message, clock.now()), stored),
+    connected: (link) => {
+      devices.connected(link);
+      sync.connected(link);
     },
+    handlers: handlersOf({ nodes, devices, sync, talk, uploads, clock }),
   });
   const https = await httpsOf(options, tls);
   const wanted: [boolean, Module][] = [
@@ -107,9 +112,64 @@ export async function compose(options: CloudParts): Promise<CloudModules> {
     [config.get('modules.deviceController.enable'), devices],
     ...(await admissionOf(options, { context: () => devices.reviewContext, leads: election.leads })),
     [config.get('modules.edgeController.enable'), nodes],
+    [config.get('modules.edgeController.enable'), downstream],
+    [config.get('modules.edgeController.enable'), sync],
     [config.get('modules.cloudHub.enable'), hub],
   ];
   return { hub, https, devices, modules: wanted.flatMap(([enabled, module]) => (enabled ? [module] : [])) };
+}
+
+function hubSettings(
+  config: CloudParts['config'],
+): Pick<CloudHubOptions, 'listen' | 'nodeLimit' | 'keepaliveLimitMs' | 'writeLimitMs' | 'allowUnbound'> {
+  return {
+    listen: { host: config.get('modules.cloudHub.websocket.address'), port: config.get('modules.cloudHub.websocket.port') },
+    nodeLimit: config.get('modules.cloudHub.nodeLimit'),
+    keepaliveLimitMs: config.get('modules.cloudHub.keepaliveInterval') * 1000,
+    writeLimitMs: config.get('modules.cloudHub.writeTimeout') * 1000,
+    allowUnbound: config.get('modules.cloudHub.allowUnboundCertificates'),
+  };
+}
+
+/** Which room takes which message of a node. */
+function handlersOf(rooms: {
+  nodes: EdgeController;
+  devices: DeviceController;
+  sync: SyncController;
+  talk: ObjectTalk;
+  uploads: UploadStore;
+  clock: Clock;
+}): NodeHandlers {
+  const { nodes, devices, sync, talk, uploads, clock } = rooms;
+  return {
+    device: (link, message) => devices.receive(link, message),
+    node: (link, message) => {
+      if (message.route.resource === objectsHeld) return sync.receive(link, message);
+      return (talk.takes(message) ? talk : nodes).receive(link, message);
+    },
+    heard: (node) => nodes.heard(node),
+    upload: (link, message, stored) => uploads.append(uploadOf(link.node, message, clock.now()), stored),
+  };
+}
+
+/** What goes down to nodes besides devices, and what nodes ask of it. */
+function objectsOf(
+  { config, api, clock, log }: CloudParts,
+  ports: { leads: () => boolean; clusterUid: () => string | undefined; dropLinks: () => void },
+): { downstream: Downstream; sync: SyncController; talk: ObjectTalk } {
+  const downstream: Downstream = new Downstream({
+    api,
+    changed: (node, key) => sync.changed(node, key),
+    nodeChanged: (node, isEdge) => sync.nodeChanged(node, isEdge),
+  });
+  const sync: SyncController = new SyncController({
+    api,
+    source: downstream,
+    compares: config.get('modules.syncController.enable'),
+    writesPerSecond: config.get('modules.syncController.writesPerSecond'),
+    ...ports,
+  });
+  return { downstream, sync, talk: new ObjectTalk({ api, clock, log: log.child({ module: 'downstream' }), source: downstream }) };
 }
 
 async function httpsOf({ config, dataDir, uploads, health }: CloudParts, tls: Tls): Promise<HttpsService> {

@@ -98,6 +98,19 @@ export const settings = [
     default: '',
     doc: 'namespace/name of the Service by which a cluster reaches it; its name gets into the certificate. Empty: by address',
   },
+  {
+    path: 'modules.syncController.enable',
+    type: 'boolean',
+    default: true,
+    doc: 'compare every 5 s what nodes have acknowledged with what they are to have, and collect the ObjectSyncs of deleted nodes',
+  },
+  {
+    path: 'modules.syncController.writesPerSecond',
+    type: 'int',
+    default: 50,
+    min: 1,
+    doc: 'ObjectSyncs written per second; what waits is only told again after a crash',
+  },
 ] as const satisfies readonly Setting[];
 
 export const cloudSchema = {
@@ -124,7 +137,6 @@ export const cloudSchema = {
     'modules.deviceController.buffer',
     'modules.deviceController.load',
     'modules.deviceController.context',
-    'modules.syncController',
     'modules.dynamicController',
     'modules.cloudStream',
     'modules.router',

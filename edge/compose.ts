@@ -24,6 +24,7 @@ import { brokerModule, externalModule, lastSeenModule, storeEvents, storeModule 
 import type { EdgeDatabase } from './store/database.ts';
 import { createCommitter } from './store/group-commit.ts';
 import { createMetaTable, createSubTopicTable, type MetaTable } from './store/meta-table.ts';
+import { createObjectVersionTable } from './store/object-versions.ts';
 import { createTwinTable } from './store/twin-table.ts';
 import { createUploadTable } from './store/upload-table.ts';
 import { NODE_VERSION } from './version.ts';
@@ -75,7 +76,7 @@ export function compose(options: ComposeOptions): Parts {
   });
   const wanted: (Module | false | undefined)[] = [
     config.get('modules.deviceTwin.enable') && twin,
-    config.get('modules.metaManager.enable') && new MetaManager({ ...ground, peerIsOurs: () => hub.peer === 'hivelet' }),
+    config.get('modules.metaManager.enable') && new MetaManager({ ...ground, versions: createObjectVersionTable(sqlite), cloud: hub }),
     config.get('modules.eventBus.enable') && eventbus,
     brokerModule(broker),
     external && externalModule(external),

@@ -145,7 +145,7 @@ export class CloudHub implements Module {
     return [
       `${headers.protocol}: ${PROTOCOL_VERSION}`,
       `${headers.cluster}: ${this.#options.clusterUid() ?? ''}`,
-      `${headers.features}: uploads`,
+      `${headers.features}: uploads,objects`,
     ];
   }
 

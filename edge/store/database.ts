@@ -40,12 +40,15 @@ const migrations: readonly string[] = [
    CREATE INDEX meta_type ON meta (type);
    CREATE TABLE sub_topics (topic TEXT PRIMARY KEY) WITHOUT ROWID;
    CREATE TABLE uploads (seq INTEGER PRIMARY KEY, topic TEXT NOT NULL, payload BLOB NOT NULL);`,
+  `CREATE TABLE meta_version (
+     key TEXT PRIMARY KEY, cluster_uid TEXT NOT NULL, uid TEXT NOT NULL, version INTEGER NOT NULL, gone INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+   CREATE INDEX meta_version_gone ON meta_version (gone) WHERE gone > 0;`,
 ];
 
 /** Files moved aside that are kept; a dying card must not fill itself with them. */
 const KEPT_ASIDE = 3;
 /** Tables that are read as a whole at start. The uploads may be large; they are read piece by piece, later. */
-const CHECKED = ['hivelet', 'device', 'device_attr', 'device_twin', 'meta', 'sub_topics'] as const;
+const CHECKED = ['hivelet', 'device', 'device_attr', 'device_twin', 'meta', 'meta_version', 'sub_topics'] as const;
 
 /**
  * Opens or makes the file. A second process gets STORE_LOCKED with the owner's pid; an unreadable file is moved aside

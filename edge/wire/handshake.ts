@@ -11,7 +11,7 @@ export const headers = {
   store: 'hivelet-store',
   /** Ours, response: uid of Namespace kube-system. */
   cluster: 'hivelet-cluster',
-  /** Ours, response: comma-separated list; `uploads` = the peer takes uploads. */
+  /** Ours, response: comma-separated list; `uploads` = the peer takes uploads, `objects` = it takes `objects/held`. */
   features: 'hivelet-features',
 } as const;
 

@@ -30,6 +30,8 @@ export const operation = {
 export const membership = 'membership';
 export const membershipDetail = 'membership/detail';
 export const lastSeen = 'devices/last-seen';
+/** Ours, up: which version of which object the edge has. */
+export const objectsHeld = 'objects/held';
 
 export const deviceResource = {
   cloudUpdated: (id: string): string => `device/${id}/twin/cloud_updated`,

@@ -84,6 +84,11 @@ export class Downstream implements Module {
     this.#parts?.context.failed(new HiveletError('KUBE_API', reason));
   }
 
+  /** A pod of the node uses it, whether it exists or not. */
+  uses(node: string, key: string): boolean {
+    return this.#parts?.location.uses(node, key) === true;
+  }
+
   /** True for nodes with the label `node-role.kubernetes.io/edge`. */
   isEdge(node: string): boolean {
     return this.#parts !== undefined && shelfOf(this.#parts, 'node').objects.has(node);

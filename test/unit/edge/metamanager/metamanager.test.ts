@@ -5,9 +5,12 @@ import { Bus } from '#beehive/bus.ts';
 import type { Committer, Job } from '#beehive/commit.ts';
 import { HiveletError } from '#beehive/errors.ts';
 import { silentLogger } from '#beehive/log.ts';
-import { createMessage, type BeehiveMessage } from '#wire/message.ts';
+import type { WindowEntry } from '#wire/ack-window.ts';
+import { createMessage, type BeehiveMessage, type NewMessage } from '#wire/message.ts';
 import { MetaManager } from '#edge/metamanager/metamanager.ts';
+import type { ObjectChange } from '#edge/metamanager/stored-objects.ts';
 import type { MetaTable } from '#edge/store/meta-table.ts';
+import type { ObjectVersion, ObjectVersionTable } from '#edge/store/object-versions.ts';
 import { FakeClock } from '#test/support/fake-clock.ts';
 
 /** Jobs wait until the test settles them. */
@@ -37,12 +40,28 @@ async function rig(ours = true) {
   const rows = new Map<string, string>();
   const meta: MetaTable = {
     put: (key, type, value) => void rows.set(`${key} (${type})`, value),
-    get: (key) => rows.get(key),
+    get: (key) => [...rows].find(([name]) => name.startsWith(`${key} (`))?.[1],
     delete: (key) => void [...rows.keys()].filter((name) => name.startsWith(`${key} (`)).forEach((name) => rows.delete(name)),
-    list: () => [],
+    list: (type) => [...rows].flatMap(([name, value]) => (name.endsWith(` (${type})`) ? [{ key: name.split(' ')[0] ?? '', value }] : [])),
   };
   const jobs = new Jobs();
-  const manager = new MetaManager({ bus, meta, committer: jobs, peerIsOurs: () => ours });
+  const known = new Map<string, ObjectVersion>();
+  const versions: ObjectVersionTable = {
+    get: (key) => known.get(key),
+    put: (key, version) => void known.set(key, version),
+    forget: (key) => void known.delete(key),
+    list: () => [...known].flatMap(([key, version]) => (version.gone ? [] : [{ key, ...version }])),
+  };
+  const said: BeehiveMessage[] = [];
+  const cloud = {
+    peer: ours ? ('hivelet' as const) : ('kubeedge' as const),
+    clusterUid: ours ? 'cluster-1' : '',
+    takesObjects: ours,
+    message: (fields: NewMessage) => createMessage(0, fields),
+    send: (fields: NewMessage) => void said.push(createMessage(0, fields)),
+    offer: ({ make }: WindowEntry) => said.push(...[make()].filter((message) => message !== undefined)) > 0,
+  };
+  const manager = new MetaManager({ bus, meta, versions, committer: jobs, cloud });
   const stop = new AbortController();
   bus.addModule('websocket', { capacity: 10_000 });
   const answers: string[] = [];
@@ -62,12 +81,17 @@ async function rig(ours = true) {
     const message = createMessage(0, { source: 'edgecontroller', group: 'resource', operation: verb, resource, content });
     void bus.send('metaManager', { ...message, header: { ...message.header, msg_id: id } });
   };
+  const connect = async (): Promise<void> => {
+    const route = { source: 'edgehub', group: 'meta', operation: 'connect', resource: 'node/connection', content: 'cloud_connected' };
+    await bus.send('metaManager', createMessage(0, route));
+    await clock.settle();
+  };
   const close = async (): Promise<void> => {
     stop.abort();
     await manager.stop();
     bus.close();
   };
-  return { clock, jobs, rows, answers, send, close };
+  return { clock, jobs, rows, answers, send, close, cloud, said, manager, connect };
 }
 
 test('an object is acknowledged after the commit, not before', async () => {
@@ -137,6 +161,118 @@ test('what nobody knows is refused to our cloud and dropped from a KubeEdge one'
     assert.equal(answers, [...wanted]);
     await close();
   }
+});
+
+const KEY = 'default/configmap/c';
+const configmap = (uid: string, version: number, value = String(version)): object => ({
+  kind: 'ConfigMap',
+  metadata: { name: 'c', namespace: 'default', uid, resourceVersion: String(version) },
+  data: { value },
+});
+
+test('an older version is acknowledged and not taken, also after a deletion; what is newer is', async () => {
+  const { clock, jobs, rows, answers, send, close, manager } = await rig();
+  const heard: ObjectChange[] = [];
+  const stop = manager.objects.onChange((change) => void heard.push(change));
+  const say = async (verb: string, uid: string, version: number): Promise<string> => {
+    send(String(answers.length), verb, { content: configmap(uid, version) });
+    await clock.settle();
+    jobs.flush();
+    await clock.settle();
+    const stored = manager.objects.get('configmap', { namespace: 'default', name: 'c' }) as { data: { value: string } } | undefined;
+    return stored?.data.value ?? 'none';
+  };
+  assert.equal(
+    [
+      await say('insert', 'a', 10),
+      await say('update', 'a', 9),
+      await say('update', 'a', 10),
+      await say('update', 'a', 12),
+      await say('delete', 'b', 13),
+      await say('delete', 'a', 13),
+      await say('insert', 'a', 12),
+      await say('insert', 'b', 14),
+      await say('delete', 'a', 15),
+      await say('insert', 'a', 12),
+    ],
+    ['10', '10', '10', '12', '12', 'none', 'none', '14', '14', '14'],
+  );
+  assert.equal(
+    answers,
+    Array.from({ length: 10 }, (_, index) => `${String(index)} response OK`),
+  );
+  assert.is(rows.size, 1);
+  assert.equal(
+    heard.map(({ key, object }) => [key, (object?.['data'] as { value?: string } | undefined)?.value]),
+    [
+      [KEY, '10'],
+      [KEY, '12'],
+      [KEY, undefined],
+      [KEY, '14'],
+    ],
+  );
+  stop();
+  await close();
+});
+
+test('with another cluster it starts afresh, and so it does with a KubeEdge cloud', async () => {
+  const { clock, jobs, rows, send, close, cloud } = await rig();
+  const say = async (id: string, version: number): Promise<string> => {
+    send(id, 'update', { content: configmap('a', version) });
+    await clock.settle();
+    jobs.flush();
+    return JSON.stringify(JSON.parse([...rows.values()][0] ?? 'null')).replace(/.*"value":"(\d+)".*/, '$1');
+  };
+  assert.is(await say('1', 100), '100');
+  cloud.clusterUid = 'cluster-2';
+  assert.is(await say('2', 5), '5');
+  assert.is(await say('3', 4), '5');
+  cloud.clusterUid = '';
+  cloud.peer = 'kubeedge';
+  assert.is(await say('4', 1), '1');
+  await close();
+});
+
+test('our cloud hears after each connect what is there, with versions of its own cluster only', async () => {
+  const { clock, jobs, send, close, cloud, said, connect } = await rig();
+  send('1', 'insert', { content: configmap('a', 10) });
+  send('2', 'insert', { resource: 'default/configmap/d', content: configmap('d', 11) });
+  send('3', 'delete', { resource: 'default/configmap/d', content: configmap('d', 12) });
+  await clock.settle();
+  jobs.flush();
+  await connect();
+  cloud.clusterUid = 'cluster-2';
+  await connect();
+  assert.equal(
+    said.map(({ route, content }) => [route.resource, content]),
+    [
+      ['objects/held', { cluster_uid: 'cluster-1', objects: { [KEY]: ['a', '10'] } }],
+      ['objects/held', { cluster_uid: 'cluster-2', objects: { [KEY]: ['a', ''] } }],
+    ],
+  );
+  cloud.takesObjects = false;
+  await connect();
+  assert.is(said.length, 2);
+  await close();
+});
+
+test('a pod on its way out is said to be over, and again after a connect', async () => {
+  const { clock, jobs, send, close, said, connect } = await rig();
+  const pod = (more: object): object => ({ metadata: { name: 'web', namespace: 'default', uid: 'u', resourceVersion: '5', ...more } });
+  send('1', 'insert', { resource: 'default/pod/web', content: pod({}) });
+  send('2', 'update', { resource: 'default/pod/web', content: pod({ resourceVersion: '6', deletionTimestamp: '2026-01-01T00:00:00Z' }) });
+  await clock.settle();
+  jobs.flush();
+  await clock.settle();
+  await connect();
+  const ends = said
+    .filter(({ route }) => route.operation === 'delete')
+    .map(({ route, content }) => [route.source, route.resource, content]);
+  assert.equal(ends, [
+    ['edged', 'default/pod/web', 'u'],
+    ['edged', 'default/pod/web', 'u'],
+  ]);
+  await close();
 });
 
 test.run();

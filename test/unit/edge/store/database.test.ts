@@ -53,14 +53,14 @@ test('a new file has the tables, their keys, and the settings that make an answe
       1024,
       'exclusive',
       -1024,
-      1,
+      2,
     ]);
     const names = sqlite.prepare<[string], { name: string }>('SELECT name FROM sqlite_schema WHERE type = ? ORDER BY name');
     const namesOf = (type: string): string[] => names.all(type).map(({ name }) => name);
-    assert.equal(namesOf('table'), ['device', 'device_attr', 'device_twin', 'hivelet', 'meta', 'sub_topics', 'uploads']);
+    assert.equal(namesOf('table'), ['device', 'device_attr', 'device_twin', 'hivelet', 'meta', 'meta_version', 'sub_topics', 'uploads']);
     assert.equal(
       namesOf('index').filter((name) => !name.startsWith('sqlite_')),
-      ['device_attr_key', 'device_twin_key', 'meta_type'],
+      ['device_attr_key', 'device_twin_key', 'meta_type', 'meta_version_gone'],
     );
     close();
   }
