@@ -26,13 +26,15 @@ export interface TableOptions {
 export function tableOf(objects: readonly KubeObject[], options: TableOptions): Record<string, unknown> {
   const { kind, metadata, withColumns } = options;
   const columns = kind.columns.map(({ name, type, format, description, priority }) => ({ name, type, format, description, priority }));
+  // Events begin with their time; their name stands at the end of the wide form.
+  const named = kind.columns.some(({ name }) => name === NAME_COLUMN.name);
   return {
     kind: 'Table',
     apiVersion: 'meta.k8s.io/v1',
     metadata,
-    columnDefinitions: withColumns ? [NAME_COLUMN, ...columns] : null,
+    columnDefinitions: withColumns ? [...(named ? [] : [NAME_COLUMN]), ...columns] : null,
     rows: objects.map((object) => ({
-      cells: [object.metadata.name, ...kind.columns.map((column) => column.cell(object, options.nowMs))],
+      cells: [...(named ? [] : [object.metadata.name]), ...kind.columns.map((column) => column.cell(object, options.nowMs))],
       object: rowObject(object, options.includeObject),
     })),
   };
