@@ -17,6 +17,7 @@ export interface ApiRequest {
   /** The body where it is protobuf. */
   bytes?: Uint8Array;
   user: User;
+  userAgent: string;
   /** The writer says that it would say this again after a crash. */
   persistLater: boolean;
 }

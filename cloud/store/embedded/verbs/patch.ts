@@ -13,6 +13,8 @@ import { StrategicPatchError, applyStrategicPatch } from '../patch/strategic.ts'
 import { badRequest, notFound, unprocessable, unsupportedMediaType, wrongPatchType } from '../status.ts';
 import { parseObject } from '../stored-object.ts';
 import { dryRunOf, fieldValidationOf, readEnvelope } from './admission.ts';
+import { APPLY_PATCH, applyObject, isApply } from './apply.ts';
+import { checkManagerOptions } from './managers.ts';
 import { checkAddress, replace } from './write.ts';
 
 const JSON_PATCH = 'application/json-patch+json';
@@ -20,8 +22,10 @@ const MERGE_PATCH = 'application/merge-patch+json';
 const STRATEGIC_PATCH = 'application/strategic-merge-patch+json';
 
 export async function patchObject(engine: Engine, target: ItemTarget, request: ApiRequest): Promise<ApiAnswer> {
+  if (isApply(request)) return applyObject(engine, target, request);
   const { kind, name, namespace } = target;
   const { type, patch } = readPatch(request, kind);
+  checkManagerOptions(request, 'PatchOptions', false);
   const validation = fieldValidationOf(request.query);
   const dryRun = dryRunOf(request.query.getAll('dryRun'), 'PatchOptions');
   const stored = engine.store.get(kind.resource, namespace ?? '', name);
@@ -43,10 +47,8 @@ export function readPatch({ contentType, body }: ApiRequest, { custom }: Pick<Ki
   const accepted = custom ? [JSON_PATCH, MERGE_PATCH] : [JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH];
   if (!accepted.includes(type)) {
     // Routes of built-in kinds know their media types; those of custom kinds look at them later.
-    if (!custom && type !== 'application/apply-patch+yaml') throw wrongPatchType();
-    const remedy =
-      type === 'application/apply-patch+yaml' ? '; server-side apply is not offered, use kubectl apply without --server-side' : '';
-    throw unsupportedMediaType([...accepted, 'application/apply-patch+yaml'], remedy);
+    if (!custom) throw wrongPatchType();
+    throw unsupportedMediaType([...accepted, APPLY_PATCH]);
   }
   let patch: unknown;
   try {

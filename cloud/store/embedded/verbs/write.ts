@@ -8,45 +8,65 @@ import { timeText } from '../engine.ts';
 import { copy, deepEqual } from '../json-value.ts';
 import type { Kind } from '../kinds/kind.ts';
 import { groupVersionOf } from '../kinds/kind.ts';
+import { sameManagers } from '../managed-fields/managers.ts';
+import type { Managers } from '../managed-fields/managers.ts';
 import { generateName, keepServerFields, tidyMetadata } from '../metadata.ts';
 import { formOf, readObject } from '../negotiation.ts';
 import type { Persistence } from '../object-store.ts';
 import { alreadyExists, badRequest, conflict, invalid, invalidValue, notFound, refuse } from '../status.ts';
 import { parseObject, storeObject } from '../stored-object.ts';
 import type { StoredObject } from '../stored-object.ts';
+import { askAboutWrite } from '../webhooks/ask.ts';
 import { admit, dryRunOf, fieldValidationOf, readEnvelope } from './admission.ts';
 import type { FieldValidation } from './admission.ts';
-import { finishNamespace, requireNamespace } from './namespaces.ts';
+import {
+  checkManagerOptions,
+  liveManagers,
+  managerOfRequest,
+  managersOfCreate,
+  managersOfUpdate,
+  putManagers,
+  takeManagers,
+} from './managers.ts';
+import type { Writing } from './managers.ts';
+import { keepNamespaceFinalizers, mayVanish, requireNamespace } from './namespaces.ts';
 import { includeObjectOf, renderObject } from './render.ts';
 
 export async function createObject(engine: Engine, target: Target, request: ApiRequest): Promise<ApiAnswer> {
   const { kind, namespace } = target;
   const validation = fieldValidationOf(request.query);
   const dryRun = dryRunOf(request.query.getAll('dryRun'), 'CreateOptions');
+  checkManagerOptions(request, 'CreateOptions', false);
   const object = readEnvelope(kind, await readObject(request, kind));
   const { metadata } = object;
   if (metadata.namespace !== undefined && metadata.namespace !== (namespace ?? '')) {
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
   }
   if (kind.namespaced && namespace !== undefined) {
-    requireNamespace(engine, kind, namespace);
+    requireNamespace(engine, kind, { namespace, object });
     metadata.namespace = namespace;
   }
   if (metadata.resourceVersion !== undefined) {
     throw refuse(500, '', { message: 'resourceVersion should not be set on objects to be created' });
   }
-  return insert(engine, object, { kind, request, validation, dryRun });
+  return insert(engine, object, { kind, request, validation, dryRun, patched: false });
 }
 
-interface Insertion {
+export interface Insertion {
   kind: Kind;
   request: ApiRequest;
   validation: FieldValidation;
   dryRun: boolean;
+  /** The body is the result of an apply. */
+  patched: boolean;
+  /** Those of an apply; else whoever creates it owns all of it. */
+  managers?: Managers;
 }
 
-async function insert(engine: Engine, object: KubeObject, { kind, request, validation, dryRun }: Insertion): Promise<ApiAnswer> {
+export async function insert(engine: Engine, object: KubeObject, insertion: Insertion): Promise<ApiAnswer> {
+  const { kind, request, validation, dryRun, patched } = insertion;
   const { store, clock } = engine;
+  takeManagers(object.metadata);
   const metadata: ObjectMeta = { ...object.metadata, uid: randomUUID(), creationTimestamp: timeText(clock.now()) };
   for (const key of ['generation', 'deletionTimestamp', 'deletionGracePeriodSeconds'] as const) delete metadata[key];
   if (metadata.name === '' && metadata.generateName !== undefined)
@@ -54,8 +74,12 @@ async function insert(engine: Engine, object: KubeObject, { kind, request, valid
   if (kind.counts) metadata.generation = 1;
   object.metadata = metadata;
   if (kind.custom && kind.hasStatus) delete object['status'];
-  const { warnings } = admit(kind, object, { previous: undefined, validation, patched: false });
+  const { warnings } = admit(kind, object, { previous: undefined, validation, patched });
+  const asked = askAboutWrite(engine, { kind, object, request, dryRun });
+  if (asked !== undefined) warnings.push(...(await asked));
   if (store.get(kind.resource, metadata.namespace ?? '', metadata.name) !== undefined) throw alreadyExists(kind, metadata.name);
+  const by = { manager: managerOfRequest(kind, request, undefined), time: timeText(clock.now()) };
+  putManagers(metadata, insertion.managers ?? managersOfCreate(kind, object, by));
   const saved = await save(engine, { kind, object, dryRun, request });
   return jsonAnswer(201, render(engine, saved, { kind, request }), warnings);
 }
@@ -64,14 +88,15 @@ export async function updateObject(engine: Engine, target: ItemTarget, request: 
   const { kind, name, namespace } = target;
   const validation = fieldValidationOf(request.query);
   const dryRun = dryRunOf(request.query.getAll('dryRun'), 'UpdateOptions');
+  checkManagerOptions(request, 'UpdateOptions', false);
   const object = readEnvelope(kind, await readObject(request, kind));
   checkAddress(target, object);
   const stored = engine.store.get(kind.resource, namespace ?? '', name);
   if (stored === undefined) {
     if (!kind.createOnUpdate || target.subresource !== undefined) throw notFound(kind, name);
-    if (namespace !== undefined) requireNamespace(engine, kind, namespace);
+    if (namespace !== undefined) requireNamespace(engine, kind, { namespace, object });
     delete object.metadata.resourceVersion;
-    return insert(engine, object, { kind, request, validation, dryRun });
+    return insert(engine, object, { kind, request, validation, dryRun, patched: false });
   }
   if (kind.custom && object.metadata.resourceVersion === undefined) {
     const cause = invalidValue('metadata.resourceVersion', '0x0', 'must be specified for an update');
@@ -90,6 +115,10 @@ export interface Replacement {
   validation: FieldValidation;
   dryRun: boolean;
   patched: boolean;
+  /** Those of an apply; else whoever writes owns what changed. */
+  managers?: Managers;
+  /** The path that the change came by, where it is not the one that it is written by (scale). */
+  recordedAs?: string;
 }
 
 /** Writes `next` over `stored`, as far as the path may: without status, or status only. An unchanged object keeps its version. */
@@ -97,18 +126,36 @@ export async function replace(engine: Engine, change: Replacement): Promise<ApiA
   const { target, stored, request, validation, patched } = change;
   const { kind } = target;
   const previous = parseObject(stored, groupVersionOf(kind));
+  const live = liveManagers(previous.metadata);
+  const sent = takeManagers(change.next.metadata);
   checkPreconditions(kind, { next: change.next, previous });
   const object = combine(target, previous, change.next);
   keepServerFields(object.metadata, previous.metadata);
   tidyMetadata(object.metadata);
   const { warnings } = admit(kind, object, { previous, validation, patched });
-  if (deepEqual(previous, object)) return jsonAnswer(200, render(engine, stored, { kind, request }), warnings);
+  const before = { stored, object: previous };
+  const asked = askAboutWrite(engine, { kind, subresource: target.subresource, object, before, request, dryRun: change.dryRun });
+  if (asked !== undefined) warnings.push(...(await asked));
+  const managers = change.managers ?? managersAfter(engine, change, { previous, next: object, live, sent });
+  if (deepEqual(previous, object) && sameManagers(live, managers)) {
+    return jsonAnswer(200, render(engine, stored, { kind, request }), warnings);
+  }
   if (kind.counts && contentChanged(kind, previous, object)) object.metadata.generation = (previous.metadata.generation ?? 0) + 1;
-  if (object.metadata.deletionTimestamp !== undefined && object.metadata.finalizers === undefined) {
+  putManagers(object.metadata, managers);
+  if (mayVanish(object)) {
     return finishDeletion(engine, { object, stored, change });
   }
   const saved = await save(engine, { kind, object, dryRun: change.dryRun, request });
   return jsonAnswer(200, render(engine, saved, { kind, request }), warnings);
+}
+
+function managersAfter(
+  engine: Engine,
+  { target, request, recordedAs }: Replacement,
+  states: Pick<Writing, 'previous' | 'next' | 'live' | 'sent'>,
+): Managers {
+  const manager = managerOfRequest(target.kind, request, recordedAs ?? target.subresource);
+  return managersOfUpdate(target.kind, { ...states, manager, time: timeText(engine.clock.now()) });
 }
 
 /** The last finalizer is gone, and with it the object; the answer shows it as it went. */
@@ -121,7 +168,6 @@ async function finishDeletion(
   const shown = storeObject(copy(object), stored.revision);
   if (!change.dryRun) {
     await engine.store.write({ resource: kind.resource, object, remove: true, persistence: kind.persistence }).done;
-    await finishNamespace(engine, stored.namespace);
   }
   return jsonAnswer(200, render(engine, shown, { kind, request: change.request }));
 }
@@ -167,6 +213,8 @@ function combine({ kind, subresource }: ItemTarget, previous: KubeObject, next: 
     const metadata = { ...rest, ...(labels === undefined ? {} : { labels }), ...(annotations === undefined ? {} : { annotations }) };
     return withField({ ...previous, metadata }, 'status', next['status']);
   }
+  if (kind.resource === 'namespaces') keepNamespaceFinalizers({ previous, next, finalizing: subresource === 'finalize' });
+  if (subresource === 'finalize') return withField({ ...previous }, 'spec', next['spec']);
   return kind.hasStatus ? withField(next, 'status', copy(previous['status'])) : next;
 }
 
