@@ -90,7 +90,16 @@ export class StatusWriter {
     if (this.#options.signal.aborted) return;
     let entry = this.#entries.get(key);
     if (entry === undefined) {
-      entry = { key, pace: new WritePace(), receipts: [], queued: false, writing: false, again: false, urgent: false, futile: new Set() };
+      entry = {
+        key,
+        pace: new WritePace(() => this.#options.clock.random()),
+        receipts: [],
+        queued: false,
+        writing: false,
+        again: false,
+        urgent: false,
+        futile: new Set(),
+      };
       this.#entries.set(key, entry);
     }
     if (receipt !== undefined) this.#hold(entry, receipt);

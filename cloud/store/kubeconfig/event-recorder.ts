@@ -54,7 +54,7 @@ interface Entry {
 const BURST = 25;
 const REFILL_MS = 60_000;
 /** All events together: so many in a row, then so many a second. */
-const TOTAL_BURST = 50;
+const TOTAL_BURST = 25;
 const TOTAL_PER_S = 5;
 /** Events remembered, so that a repetition is counted in the same object; objects whose rate is watched; events that wait. */
 const MAX_KNOWN = 2000;

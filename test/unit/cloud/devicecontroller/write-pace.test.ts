@@ -44,4 +44,18 @@ test('after chatter and then quiet the first change goes at once again, and the 
   assert.is(pace.nextMs(false), 101_000);
 });
 
+test('devices that began together drift apart, but none writes more often than each second or waits for more than ten', () => {
+  const gaps = [0, 0.5, 0.999].map((chance) => {
+    const pace = new WritePace(() => chance);
+    return Array.from({ length: 6 }, () => {
+      const at = pace.nextMs(false) === -Infinity ? 0 : pace.nextMs(false);
+      pace.wrote(at, false);
+      return pace.nextMs(false) - at;
+    });
+  });
+  assert.equal(gaps[0], [1000, 2000, 4000, 8000, 9500, 9500]);
+  assert.equal(gaps[1], [1000, 1700, 3400, 6800, 8075, 8075]);
+  assert.ok(gaps.flat().every((gap) => gap >= 1000 && gap <= 9500));
+});
+
 test.run();
