@@ -153,7 +153,8 @@ function collectionAnswer(engine: Engine, target: Target, request: ApiRequest): 
 }
 
 function isWatch(query: URLSearchParams): boolean {
-  return ['true', '1'].includes(query.get('watch') ?? '');
+  const wanted = query.get('watch');
+  return wanted !== null && wanted !== '0' && wanted.toLowerCase() !== 'false';
 }
 
 function itemAnswer(engine: Engine, target: ItemTarget, request: ApiRequest): Promise<ApiAnswer> {

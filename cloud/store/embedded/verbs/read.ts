@@ -17,6 +17,8 @@ const FUTURE_MS = 3000;
 
 export async function getObject(engine: Engine, target: ItemTarget, request: ApiRequest): Promise<ApiAnswer> {
   const form = formOf(request.accept);
+  const notOlderThan = readVersion(request.query.get('resourceVersion') ?? '');
+  if (notOlderThan !== undefined) await waitFor(engine, notOlderThan);
   while (engine.store.pending !== undefined) await engine.store.pending;
   const { kind } = target;
   const stored = engine.store.get(kind.resource, target.namespace ?? '', target.name);
@@ -131,7 +133,7 @@ function readToken(token: string): { at: number | undefined; after: string } {
     if (!isRecord(value) || typeof value['rv'] !== 'number' || typeof value['start'] !== 'string') throw new Error('not a token');
     return { at: value['rv'] < 0 ? undefined : value['rv'], after: value['start'] };
   } catch (error) {
-    throw badRequest(`continue key is not valid: ${messageOf(error)}`);
+    throw badRequest(`invalid continue token: continue key is not valid: ${messageOf(error)}`);
   }
 }
 

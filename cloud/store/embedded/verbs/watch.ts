@@ -4,7 +4,7 @@ import type { Engine, Target } from '../engine.ts';
 import type { Kind } from '../kinds/kind.ts';
 import { groupVersionOf } from '../kinds/kind.ts';
 import { formOf } from '../negotiation.ts';
-import { expired, forbiddenField, invalid } from '../status.ts';
+import { badRequest, expired, forbiddenField, invalid } from '../status.ts';
 import { parseObject, storeObject, textIn } from '../stored-object.ts';
 import type { StoredObject } from '../stored-object.ts';
 import type { StoreEvent } from '../watch-window.ts';
@@ -24,11 +24,11 @@ const SHORT_STREAM_MS = 10_000;
 export function watchObjects(engine: Engine, target: Target, request: ApiRequest): StreamAnswer {
   const { kind, namespace } = target;
   const { query } = request;
-  if (query.get('sendInitialEvents') !== null) throw noWatchList(query);
+  if (query.get('sendInitialEvents') !== null || (query.get('resourceVersionMatch') ?? '') !== '') throw noWatchList(query);
   const filter = filterOf(kind, { namespace, query });
   const rendering = { kind, form: formOf(request.accept), includeObject: includeObjectOf(query), nowMs: 0 };
   const from = readVersion(query.get('resourceVersion') ?? '') ?? 0;
-  const timeoutSeconds = Number(query.get('timeoutSeconds') ?? 0) || DEFAULT_SECONDS * (1 + engine.clock.random());
+  const timeoutSeconds = readSeconds(query.get('timeoutSeconds') ?? '') || DEFAULT_SECONDS * (1 + engine.clock.random());
   const bookmarks = query.get('allowWatchBookmarks') === 'true' || query.get('allowWatchBookmarks') === '1';
   return {
     contentType: 'application/json',
@@ -37,6 +37,13 @@ export function watchObjects(engine: Engine, target: Target, request: ApiRequest
       return whenSettled(engine, () => stream.run({ from, timeoutMs: timeoutSeconds * 1000, bookmarks }));
     },
   };
+}
+
+/** 0 when absent. Throws 400. */
+function readSeconds(text: string): number {
+  if (text === '') return 0;
+  if (/^-?\d{1,9}$/.test(text)) return Math.max(0, Number(text));
+  throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
 }
 
 /** Runs `begin` as soon as nothing uncommitted is in the store; returns the way to stop it, before or after. */
@@ -132,11 +139,12 @@ class WatchStream {
     this.#seen = event.revision;
     const { filter, rendering } = this.#subject;
     const now = filter(event.object);
+    const before = event.previous !== undefined && filter(event.previous);
     if (event.type === 'DELETED') {
-      if (now) this.#sendShared('DELETED', event);
+      // The write that took the last finalizer may have changed more: what counts is whether the watcher knew the object.
+      if (before) this.#sendShared('DELETED', event);
       return;
     }
-    const before = event.previous !== undefined && filter(event.previous);
     if (now && rendering.form === 'object') this.#sendShared(before ? 'MODIFIED' : 'ADDED', event);
     else if (now) this.#send(before ? 'MODIFIED' : 'ADDED', event.object);
     else if (before && event.previous !== undefined) this.#send('DELETED', this.#left(event.previous, event.revision));
@@ -182,8 +190,11 @@ class WatchStream {
   #bookmark(): void {
     const { kind, rendering } = this.#subject;
     const metadata = { resourceVersion: String(this.#engine.store.revision), creationTimestamp: null };
-    const bare = { kind: kind.kind, apiVersion: groupVersionOf(kind), metadata };
-    const table = { kind: 'Table', apiVersion: 'meta.k8s.io/v1', metadata, columnDefinitions: null, rows: [] };
-    this.#out.write(`${JSON.stringify({ type: 'BOOKMARK', object: rendering.form === 'table' ? table : bare })}\n`);
+    const forms = {
+      object: { kind: kind.kind, apiVersion: groupVersionOf(kind), metadata },
+      partial: { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata },
+      table: { kind: 'Table', apiVersion: 'meta.k8s.io/v1', metadata, columnDefinitions: null, rows: [] },
+    };
+    this.#out.write(`${JSON.stringify({ type: 'BOOKMARK', object: forms[rendering.form] })}\n`);
   }
 }
