@@ -219,8 +219,9 @@ async function readOwnTls(dataDir: string): Promise<Tls> {
 type NodePorts = Required<Pick<EdgeControllerOptions, 'identity' | 'leads' | 'moved' | 'dutyChanged'>>;
 
 function nodesOf({ config, api, electionApi: leaseApi }: CloudParts, ports: NodePorts): EdgeController {
-  // Beside `qps`, not within it; with more nodes than this allows they renew more rarely.
-  return new EdgeController({ api, leaseApi, renewalsPerSecond: config.get('kubeAPIConfig.qps') / 2, ...ports });
+  // Beside `qps`, not within it. With more nodes than this allows they renew more rarely, but each of them within 20 s.
+  const renewalsPerSecond = Math.max(config.get('kubeAPIConfig.qps') / 2, config.get('modules.cloudHub.nodeLimit') / 20);
+  return new EdgeController({ api, leaseApi, renewalsPerSecond, ...ports });
 }
 
 /** Where one of several replicas has to be alone, it asks `election.leads`. */

@@ -4,9 +4,10 @@ import { HiveletError, messageOf } from '#beehive/errors.ts';
 import type { Context, Health, Module } from '#beehive/module.ts';
 import type { BeehiveMessage } from '#wire/message.ts';
 import { nodes, type KubeApi, type KubeObject } from '../store/kube-api.ts';
+import { EventRecorder, type EventSink } from '../store/kubeconfig/event-recorder.ts';
 import { Reflector } from '../store/kubeconfig/reflector.ts';
 import { NodeClaims } from './node-claims.ts';
-import { NodeEvents } from './node-events.ts';
+import { involvedNode, nodeEvent } from './node-events.ts';
 import { NodeKeeper } from './node-keeper.ts';
 import { isEdgeNode } from './node-registration.ts';
 import { NodeTalk, type EdgeNode, type Refusal } from './node-talk.ts';
@@ -34,7 +35,7 @@ interface Parts {
   reflector: Reflector;
   keepers: Map<string, NodeKeeper>;
   claims: NodeClaims;
-  events: NodeEvents;
+  events: EventSink;
   talk: NodeTalk;
 }
 
@@ -71,7 +72,7 @@ export class EdgeController implements Module {
       reflector,
       keepers: new Map(),
       claims: this.#makeClaims(context, reflector),
-      events: new NodeEvents({ api, clock, log, signal }),
+      events: new EventRecorder({ api, clock, log, signal, component: this.name }),
       talk: new NodeTalk({ api, clock, log, signal, keeper: (node) => this.#keeper(node) }),
     };
     reflector.start();
@@ -208,7 +209,7 @@ export class EdgeController implements Module {
       seen: () => reflector.objects.get(name),
       signs: () => ({ serves: claims.holds(name), leadsSinceMs: parts.leadsSinceMs, renewedMs: claims.seenMs(name) }),
       confirm: mayJudge,
-      happened: (node, what) => events.tell(node, what),
+      happened: (what) => events.record(involvedNode(name), nodeEvent(name, what)),
     });
   }
 

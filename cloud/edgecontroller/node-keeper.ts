@@ -4,6 +4,7 @@ import { messageOf } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
 import { backoff } from '#beehive/retry.ts';
 import { isKubeError, nodes, type KubeApi, type KubeObject, type Patch, type WriteOptions } from '../store/kube-api.ts';
+import type { NodeHappening } from './node-events.ts';
 import { readyStatus, statusPatch, type NodeWord } from './node-object.ts';
 import { newNode, registrationPatch } from './node-registration.ts';
 import { readinessOf, type Readiness, type Signs } from './readiness.ts';
@@ -13,9 +14,6 @@ export interface Waiter {
   done(): void;
   failed(reason: string): void;
 }
-
-/** Something happened to the node that people want to know. */
-export type NodeHappening = 'registered' | 'ready' | 'lost' | 'refused';
 
 export interface NodeKeeperOptions {
   name: string;
@@ -29,7 +27,7 @@ export interface NodeKeeperOptions {
   signs: () => Omit<Signs, 'nowMs' | 'heardMs'>;
   /** Asks the API whether this replica may still say so: another one may have taken the node, or have heard it. */
   confirm: (readiness: Readiness) => Promise<boolean>;
-  happened?: (node: KubeObject, what: NodeHappening) => void;
+  happened?: (what: NodeHappening) => void;
 }
 
 type Change = Pick<Patch & { type: 'merge' }, 'type' | 'body'> & Pick<WriteOptions, 'subresource' | 'persist'>;
@@ -160,7 +158,7 @@ export class NodeKeeper {
       const written = await this.#patch(node, { type: 'merge', body, subresource: 'status', persist: 'later' }, readiness);
       if (written === undefined) return;
       const after = readyStatus(written);
-      if (after !== before) happened?.(written, after === 'True' ? 'ready' : after === 'Unknown' ? 'lost' : 'refused');
+      if (after !== before) happened?.(after === 'True' ? 'ready' : after === 'Unknown' ? 'lost' : 'refused');
     }
     if (readiness !== this.#shown) log.info('node.readiness', { node: name, readiness });
     this.#shown = readiness;
@@ -188,7 +186,7 @@ export class NodeKeeper {
     if (!(await confirm(readiness))) return undefined;
     log.info('node.registered', { node: name });
     const made = await api.create(nodes, newNode(name, this.#word.registration), { signal });
-    happened?.(made, 'registered');
+    happened?.('registered');
     return (this.#latest = made);
   }
 

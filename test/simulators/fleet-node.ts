@@ -43,7 +43,9 @@ export class FleetNode {
   links = 0;
   readonly #options: FleetNodeOptions;
   #socket: WebSocket | undefined;
+  readonly #left = new Set<WebSocket>();
   #timer: NodeJS.Timeout | undefined;
+  #port = 0;
   #clusterUid = '';
   #version = 0;
   #stopped = false;
@@ -53,13 +55,19 @@ export class FleetNode {
     this.#options = options;
   }
 
+  /** Of the hub that it is connected to, or tries to reach. */
+  get port(): number {
+    return this.#port;
+  }
+
   get connected(): boolean {
     return this.#socket?.readyState === WebSocket.OPEN;
   }
 
   connect(): void {
     const { name, store, tls, port } = this.#options;
-    const socket = new WebSocket(`wss://127.0.0.1:${String(port())}/${DEFAULT_PROJECT_ID}/${name}/events`, {
+    this.#port = port();
+    const socket = new WebSocket(`wss://127.0.0.1:${String(this.#port)}/${DEFAULT_PROJECT_ID}/${name}/events`, {
       ...tls,
       perMessageDeflate: false,
       handshakeTimeout: 30_000,
@@ -74,7 +82,9 @@ export class FleetNode {
     this.#socket = socket;
     socket.on('upgrade', (response) => (this.#clusterUid = String(response.headers[headers.cluster] ?? '')));
     socket.on('open', () => this.#opened());
-    socket.on('message', (data: Buffer) => this.#receive(JSON.parse(data.toString('utf8')) as BeehiveMessage));
+    socket.on('message', (data: Buffer) => {
+      if (this.#socket === socket) this.#receive(JSON.parse(data.toString('utf8')) as BeehiveMessage);
+    });
     socket.on('error', () => undefined);
     socket.on('close', () => this.#closed(socket));
   }
@@ -94,10 +104,21 @@ export class FleetNode {
     this.#socket?.terminate();
   }
 
+  /** Dials again while the old link stays open and silent, as after a cut cable: its cloud does not know. */
+  leave(): void {
+    const socket = this.#socket;
+    if (socket === undefined || !this.connected) return;
+    this.#left.add(socket);
+    socket.pause();
+    this.#timer = setTimeout(() => this.connect(), this.#options.backoffMs());
+    this.#socket = undefined;
+  }
+
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#timer);
     this.#socket?.terminate();
+    for (const socket of this.#left) socket.terminate();
   }
 
   #opened(): void {
@@ -124,6 +145,7 @@ export class FleetNode {
   }
 
   #closed(socket: WebSocket): void {
+    this.#left.delete(socket);
     if (this.#socket !== socket || this.#stopped) return;
     this.#timer = setTimeout(() => this.connect(), this.#options.backoffMs());
   }
