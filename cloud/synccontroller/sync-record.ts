@@ -103,11 +103,17 @@ export function hashOf(object: KubeObject): string {
   const { status: _status, ...content } = object;
   const { resourceVersion: _version, ...metadata } = content.metadata;
   const hash = createHash('sha256')
-    .update(JSON.stringify({ ...content, metadata }))
+    .update(JSON.stringify({ ...content, metadata }, sorted))
     .digest('hex')
     .slice(0, 16);
   hashes.set(object, hash);
   return hash;
+}
+
+/** Lists and watches of an API give the same fields in another order. */
+function sorted(_key: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([left], [right]) => (left < right ? -1 : 1)));
 }
 
 /** Numbers of one cluster. Whatever is no number is older than any. */

@@ -1,12 +1,12 @@
 /** Owns the downstream module: a copy of the objects that edge nodes are to have, and which node is to have which of them. */
 import { HiveletError } from '#beehive/errors.ts';
 import type { Context, Health, Module } from '#beehive/module.ts';
-import { backoff } from '#beehive/retry.ts';
 import { isKubeError, keyOf, nodes, pods, services, type KubeApi, type KubeObject } from '../../store/kube-api.ts';
 import { Reflector } from '../../store/kubeconfig/reflector.ts';
 import { EDGE_LABEL } from '../node-registration.ts';
 import { downKey, downTypes, parseDownKey, type DownName, type DownType } from './down-key.ts';
 import { confirmUnwanted, listAll } from './live-check.ts';
+import { Loads } from './loads.ts';
 import { LocationCache } from './location-cache.ts';
 import { nodeOf } from './references.ts';
 
@@ -30,13 +30,10 @@ interface Parts {
   context: Context;
   location: LocationCache;
   shelves: ReadonlyMap<DownType, Reflector>;
-  /** Keys that are being fetched. */
-  loading: Set<string>;
+  loads: Loads;
   /** Kinds whose list has been asked for. */
   reading: Set<DownType>;
 }
-
-const RETRY_MS = { first: 500, max: 30_000 };
 
 export class Downstream implements Module {
   readonly name = 'downstream';
@@ -104,7 +101,7 @@ export class Downstream implements Module {
   look(node: string, key: string): Look {
     const name = parseDownKey(key);
     if (this.#parts === undefined || name === undefined || !this.isEdge(node)) return { state: 'unknown' };
-    const { location, loading } = this.#parts;
+    const { location, loads } = this.#parts;
     const shelf = shelfOf(this.#parts, name.type);
     if (name.type === 'node') {
       const own = name.name === node ? shelf.objects.get(node) : undefined;
@@ -114,16 +111,18 @@ export class Downstream implements Module {
     const used = location.uses(node, key);
     if (!used && name.type !== 'pod') return { state: 'unwanted' };
     const object = used ? shelf.objects.get(keyOf(name)) : undefined;
-    if (object !== undefined) return { state: 'wanted', object };
-    return loading.has(key) ? { state: 'unknown' } : { state: 'unwanted', version: String(shelf.version) };
+    // A pod goes after what it uses.
+    const waits = name.type === 'pod' && loads.size > 0 && [...location.usedBy(name)].some((each) => loads.has(each));
+    if (object !== undefined) return waits ? { state: 'unknown' } : { state: 'wanted', object };
+    return loads.has(key) ? { state: 'unknown' } : { state: 'unwanted', version: String(shelf.version) };
   }
 
   /** All is known by which the node could have use for it. */
   #isRead(parts: Parts, { namespace, type }: DownName, node: string): boolean {
-    const { loading } = parts;
-    if (!shelfOf(parts, type).hasSynced || loading.has(podsOf(node))) return false;
+    const { loads } = parts;
+    if (!shelfOf(parts, type).hasSynced || loads.has(podsOf(node))) return false;
     if (type !== 'service' && type !== 'endpoints') return true;
-    return shelfOf(parts, 'service').hasSynced && !loading.has(servicesOf(namespace));
+    return shelfOf(parts, 'service').hasSynced && !loads.has(servicesOf(namespace));
   }
 
   /** True when everything that happened up to this version of the API is known here. */
@@ -144,7 +143,7 @@ export class Downstream implements Module {
       namespace: (namespace, used) => this.#namespace(namespace, used),
     });
     const shelves = new Map([...downTypes.keys()].map((type) => [type, this.#shelf(context, type, location)]));
-    return { context, location, shelves, loading: new Set(), reading: new Set() };
+    return { context, location, shelves, loads: new Loads(context), reading: new Set() };
   }
 
   #shelf({ clock, log }: Context, type: DownType, location: LocationCache): Reflector {
@@ -207,7 +206,7 @@ export class Downstream implements Module {
     const { signal } = this.#parts?.context ?? {};
     // Pods that were bound before the node was known as one of the edge went by unseen.
     const read = (): Promise<KubeObject[]> => listAll(api, pods, { fieldSelector: `spec.nodeName=${node}`, ...(signal && { signal }) });
-    this.#load('pod', podsOf(node), { read, done: () => this.isEdge(node) && nodeChanged(node, true) });
+    this.#load('pod', podsOf(node), { read, done: () => nodeChanged(node, this.isEdge(node)) });
     nodeChanged(node, true);
   }
 
@@ -247,6 +246,8 @@ export class Downstream implements Module {
     };
     const done = (): void => {
       for (const node of location.users(key)) this.#changed(node, key);
+      // They waited for it.
+      for (const pod of location.podsUsing(key)) this.#changed(nodeOf(pod), downKey('pod', pod.metadata));
     };
     this.#load(name.type, key, { read, done });
   }
@@ -258,27 +259,10 @@ export class Downstream implements Module {
     shelfOf(this.#parts, name.type).drop(keyOf(name));
   }
 
-  /** Reads what went by before it was wanted, until it succeeds. Before a kind is listed its list will bring it. */
-  #load(type: DownType, what: string, { read, done = () => undefined }: { read: () => Promise<KubeObject[]>; done?: () => unknown }): void {
-    if (this.#parts?.reading.has(type) !== true || this.#parts.loading.has(what)) return;
-    const { context, loading } = this.#parts;
-    const { clock, log, signal } = context;
-    loading.add(what);
-    const run = async (shelf: Reflector): Promise<void> => {
-      for (const waitMs of backoff(RETRY_MS.first, RETRY_MS.max, () => clock.random())) {
-        try {
-          return await shelf.load(read);
-        } catch (error) {
-          if (signal.aborted) return;
-          log.warn('downstream.load.failed', { what, error });
-          await clock.sleep(waitMs, signal).catch(() => undefined);
-        }
-      }
-    };
-    void run(shelfOf(this.#parts, type)).then(() => {
-      loading.delete(what);
-      if (!signal.aborted) done();
-    });
+  /** Before a kind is listed its list will bring it. */
+  #load(type: DownType, what: string, { read, done }: { read: () => Promise<KubeObject[]>; done?: () => void }): void {
+    if (this.#parts?.reading.has(type) !== true) return;
+    this.#parts.loads.begin(what, { shelf: shelfOf(this.#parts, type), read, ...(done && { done }) });
   }
 }
 

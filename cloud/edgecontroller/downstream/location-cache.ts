@@ -55,6 +55,18 @@ export class LocationCache {
     return this.#uses.get(node)?.has(key) === true;
   }
 
+  /** What this pod uses, itself too. */
+  usedBy(pod: { namespace: string; name: string }): ReadonlySet<string> {
+    return this.#pods.get(keyOf(pod))?.keys ?? NONE;
+  }
+
+  /** Pods that use it. */
+  podsUsing(key: string): KubeObject[] {
+    const [namespace = ''] = key.split('/');
+    const pods = [...(this.#namespaces.get(namespace) ?? [])].map((id) => this.#pods.get(id));
+    return pods.flatMap((located) => (located?.keys.has(key) === true ? [located.pod] : []));
+  }
+
   isUsed(namespace: string): boolean {
     return this.#namespaces.has(namespace);
   }
