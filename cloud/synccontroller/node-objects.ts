@@ -247,10 +247,15 @@ export class NodeObjects {
 
   #settled(key: string, entry: symbol): void {
     if (this.#pending.get(key) === entry) this.#pending.delete(key);
-    if (this.#options.session.peer === 'kubeedge') {
-      this.#busy = false;
+    this.#busy = false;
+    // It may have changed on the way.
+    const more = this.#step(key).kind !== 'nothing' && !this.#later.has(key);
+    if (this.#options.session.peer === 'hivelet') {
+      if (more) this.#offer(key);
+    } else {
+      if (more) this.#queue.add(key);
       this.#pump();
-    } else if (this.#step(key).kind !== 'nothing' && !this.#later.has(key)) this.#offer(key);
+    }
   }
 
   #postpone(key: string): void {
