@@ -139,6 +139,26 @@ kubectlTest('strict validation, client and server dry run and diff know the fiel
   assert.match(await kubectl.refused(['apply', '-f', manifest(', ports: [{containerPort: 0}]')]), 'containerPort: Required value');
 });
 
+kubectlTest('what get printed as a list is validated and applied, and describe shows what it holds', async () => {
+  const volumes = [
+    { name: 'token', projected: { sources: [{ serviceAccountToken: { path: 'token' } }] } },
+    { name: 'host', hostPath: { path: '/dev' } },
+  ];
+  const containers = [{ name: 'main', image: 'registry.example/web:1', livenessProbe: { grpc: { port: 1 } } }];
+  const template = { metadata: { labels: { app: 'd3' } }, spec: { containers, volumes } };
+  const spec = { selector: { matchLabels: { app: 'd3' } }, template };
+  const items = [
+    { apiVersion: 'apps/v1', kind: 'DaemonSet', metadata: { name: 'd3' }, spec },
+    { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'd3' } },
+  ];
+  const list = (content: unknown): string => kubectl.file('list.json', { apiVersion: 'v1', kind: 'List', items: content });
+  assert.is(await kubectl.run('apply', '-f', list(items), '-o', 'name'), 'daemonset.apps/d3\nserviceaccount/d3\n');
+  const wrong = [{ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'd4' }, dat: {} }];
+  assert.match(await kubectl.refused(['apply', '-f', list(wrong)]), 'unknown field "dat"');
+  assert.match(await kubectl.run('describe', 'ds', 'd3'), /TokenExpirationSeconds: +3600/);
+  assert.match(await kubectl.run('rollout', 'history', 'ds/d3'), 'No rollout history found');
+});
+
 kubectlTest('somebody without rights is told so, and may ask', async () => {
   const { code, stdout } = await low.attempt(['auth', 'can-i', 'get', 'pods']);
   assert.equal([code, stdout], [1, 'no - only members of system:masters have access\n']);

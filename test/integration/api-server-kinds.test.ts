@@ -1,7 +1,7 @@
-/** The built-in kinds beside nodes, pods and configmaps: defaults, checks, tables, scale, discovery, OpenAPI, questions about access. */
+/** The built-in kinds beside nodes, pods and configmaps: defaults, checks, tables, scale, discovery, questions about access. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { startApiServer, type RawAnswer, type RawRequest, type TestApiServer } from '../support/api-server.ts';
+import { startApiServer, type RawRequest, type TestApiServer } from '../support/api-server.ts';
 
 type Body = Record<string, unknown>;
 
@@ -262,21 +262,6 @@ interface Aggregated {
     }[];
   }[];
 }
-
-test('OpenAPI documents are named by their content, and hold what they refer to', async () => {
-  const index = await get('/openapi/v3');
-  assert.equal((await get('/openapi/v3')).body, index.body);
-  for (const { serverRelativeURL } of Object.values(index.body['paths'] as Record<string, { serverRelativeURL: string }>)) {
-    const { headers, text, status }: RawAnswer = await api.raw({ path: serverRelativeURL });
-    assert.is(status, 200, serverRelativeURL);
-    assert.is(headers['cache-control'], 'public, immutable');
-    const document = JSON.parse(text) as { components: { schemas: Record<string, unknown> } };
-    for (const [, name = ''] of text.matchAll(/"#\/components\/schemas\/([^"]+)"/g)) {
-      assert.ok(name in document.components.schemas, `${serverRelativeURL} lacks ${name}`);
-    }
-  }
-  assert.is((await api.raw({ path: '/openapi/v2' })).status, 404);
-});
 
 test('questions about access are answered as the rules are: the admin may do everything, others nothing', async () => {
   const review = { spec: { resourceAttributes: { verb: 'get', resource: 'pods', namespace: 'default' } } };

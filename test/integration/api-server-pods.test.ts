@@ -65,7 +65,7 @@ test('a pod gets the defaults of a real server and no status but its phase', asy
           successThreshold: 1,
           failureThreshold: 3,
         },
-        resources: { limits: { cpu: 0.5 } },
+        resources: { limits: { cpu: 0.5 }, requests: { cpu: 0.5 } },
         imagePullPolicy: 'Always',
         terminationMessagePath: '/dev/termination-log',
         terminationMessagePolicy: 'File',

@@ -9,7 +9,7 @@ const source = path.join(import.meta.dirname, '../../node_modules/kubernetes-typ
 /** What the embedded API server serves or answers with; all types inside come along. */
 const roots: Record<string, string[]> = {
   core: ['Binding', 'ConfigMap', 'Endpoints', 'Event', 'Namespace', 'Node', 'Pod', 'Secret', 'Service', 'ServiceAccount'],
-  apps: ['DaemonSet', 'Deployment', 'ReplicaSet'],
+  apps: ['ControllerRevision', 'DaemonSet', 'Deployment', 'ReplicaSet'],
   admissionregistration: ['ValidatingWebhookConfiguration'],
   authentication: ['SelfSubjectReview', 'TokenRequest'],
   authorization: ['LocalSubjectAccessReview', 'SelfSubjectAccessReview', 'SelfSubjectRulesReview', 'SubjectAccessReview'],

@@ -34,6 +34,8 @@ export interface PlainAnswer {
   headers?: Record<string, string>;
   warnings?: readonly string[];
   body: string;
+  /** Instead of `body` where that is no text. */
+  bytes?: Buffer;
 }
 
 /** `start` is called once when the headers are out; what it returns is called when the stream is over. */

@@ -7,6 +7,7 @@ import { aggregated, apiGroup, apiGroupList, apiResourceList, apiVersions } from
 import type { Engine, ItemTarget, Target } from './engine.ts';
 import { aggregatedVersion } from './negotiation.ts';
 import type { OpenApi } from './openapi.ts';
+import { OPENAPI_V2_ASKED, OPENAPI_V2_TYPE, openApiV2 } from './protobuf/openapi-v2.ts';
 import { badRequest, forbidden, methodNotAllowed, noSuchResource, refuse } from './status.ts';
 import { deleteCollection, deleteObject } from './verbs/delete.ts';
 import { patchObject } from './verbs/patch.ts';
@@ -78,8 +79,11 @@ function discovery({ engine }: Routes, request: ApiRequest, plain: () => unknown
   return { ...jsonAnswer(200, document), contentType: AGGREGATED_TYPE.replace('VERSION', version) };
 }
 
-async function openApiAnswer({ openApi }: Routes, { query }: ApiRequest, rest: string[]): Promise<PlainAnswer> {
+async function openApiAnswer({ openApi, engine }: Routes, { query, accept }: ApiRequest, rest: string[]): Promise<PlainAnswer> {
   const [form, kind, group, version] = rest;
+  if (form === 'v2' && kind === undefined && accept.includes(OPENAPI_V2_ASKED)) {
+    return { status: 200, contentType: OPENAPI_V2_TYPE, body: '', bytes: openApiV2(engine.registry.all()) };
+  }
   if (form !== 'v3') return textAnswer(404, NOT_FOUND_TEXT);
   if (kind === undefined) return jsonAnswer(200, openApi.index());
   const core = kind === 'api' && version === undefined;

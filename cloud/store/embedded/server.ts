@@ -176,15 +176,16 @@ class EmbeddedServer implements ApiServer {
   async #send(response: ServerResponse, answered: ApiAnswer): Promise<void> {
     if ('start' in answered) return this.#stream(response, answered);
     this.#endWhenStopping(response);
-    const { status, contentType, headers = {}, warnings = [], body } = answered;
+    const { status, contentType, headers = {}, warnings = [], body, bytes } = answered;
     warn(response, warnings);
     response.writeHead(status, {
       'Content-Type': contentType,
       'Cache-Control': 'no-cache, private',
-      'Content-Length': Buffer.byteLength(body),
+      'Content-Length': bytes?.length ?? Buffer.byteLength(body),
       ...headers,
     });
-    await sendBody(response, body);
+    if (bytes === undefined) await sendBody(response, body);
+    else response.end(bytes);
   }
 
   #stream(response: ServerResponse, { contentType, start }: Extract<ApiAnswer, { start: unknown }>): void {

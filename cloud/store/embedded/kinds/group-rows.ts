@@ -23,6 +23,7 @@ import {
   endpointSliceColumns,
   networkPolicyColumns,
   replicaSetColumns,
+  revisionColumns,
   roleColumns,
   webhookColumns,
 } from './workload-columns.ts';
@@ -71,6 +72,14 @@ export const groupRows: readonly Row[] = [
     columns: daemonSetColumns,
     prepare: prepareDaemonSet,
     check: checkDaemonSet,
+  },
+  {
+    // `kubectl rollout history daemonset` lists them.
+    group: 'apps',
+    plural: 'controllerrevisions',
+    kind: 'ControllerRevision',
+    definition: 'apps/ControllerRevision',
+    columns: revisionColumns,
   },
   { ...rbac, plural: 'roles', kind: 'Role', definition: 'rbac/Role', columns: roleColumns, check: checkRole },
   {

@@ -21,13 +21,22 @@ const CONTAINERS = ['containers', 'initContainers', 'ephemeralContainers'] as co
 const PROBES = ['livenessProbe', 'readinessProbe', 'startupProbe'];
 /** 0644, as JSON has no octal numbers. */
 const FILE_MODE = 0o644;
+const TOKEN_SECONDS = 3600;
 
 /** A new pod has no status but its phase; its node reports the rest. */
 export function preparePod(object: KubeObject, previous: KubeObject | undefined): void {
   const spec = ensureRecord(object, 'spec');
   preparePodSpec(spec);
+  if (previous === undefined) for (const list of CONTAINERS) for (const container of recordsAt(spec, list)) requestLimits(container);
   if (previous === undefined) object['status'] = { phase: 'Pending', qosClass: qosClass(spec) };
   else ensureRecord(object, 'status')['phase'] ??= 'Pending';
+}
+
+/** What is limited and not requested is requested as far as its limit. */
+function requestLimits(container: JsonRecord): void {
+  const resources = own(container, 'resources');
+  const limits = own(resources, 'limits');
+  if (isRecord(resources) && isRecord(limits)) fill(ensureRecord(resources, 'requests'), limits);
 }
 
 /** Also for `spec.template.spec`. */
@@ -41,7 +50,13 @@ export function preparePodSpec(spec: JsonRecord): void {
     securityContext: {},
   });
   if (typeof spec['serviceAccountName'] === 'string') spec['serviceAccount'] ??= spec['serviceAccountName'];
-  for (const list of CONTAINERS) for (const container of recordsAt(spec, list)) prepareContainer(container);
+  for (const list of CONTAINERS) {
+    for (const container of recordsAt(spec, list)) {
+      prepareContainer(container);
+      if (spec['hostNetwork'] !== true) continue;
+      for (const port of recordsAt(container, 'ports')) fill(port, { hostPort: port['containerPort'] });
+    }
+  }
   for (const volume of recordsAt(spec, 'volumes')) prepareVolume(volume);
 }
 
@@ -64,19 +79,34 @@ function prepareContainer(container: JsonRecord): void {
     const probe = own(container, name);
     if (!isRecord(probe)) continue;
     fill(probe, { timeoutSeconds: 1, periodSeconds: 10, successThreshold: 1, failureThreshold: 3 });
-    const http = own(probe, 'httpGet');
-    if (isRecord(http)) fill(http, { path: '/', scheme: 'HTTP' });
+    prepareHandler(probe);
+    const grpc = own(probe, 'grpc');
+    if (isRecord(grpc)) fill(grpc, { service: '' });
   }
+  for (const hook of ['postStart', 'preStop']) prepareHandler(own(own(container, 'lifecycle'), hook));
+}
+
+function prepareHandler(handler: unknown): void {
+  const http = own(handler, 'httpGet');
+  if (isRecord(http)) fill(http, { path: '/', scheme: 'HTTP' });
 }
 
 function prepareVolume(volume: JsonRecord): void {
   if (Object.keys(volume).every((key) => key === 'name')) volume['emptyDir'] = {};
   for (const key of ['configMap', 'secret', 'projected', 'downwardAPI']) {
     const source = own(volume, key);
-    if (isRecord(source)) fill(source, { defaultMode: FILE_MODE });
+    if (!isRecord(source)) continue;
+    fill(source, { defaultMode: FILE_MODE });
+    for (const part of recordsAt(source, 'sources')) {
+      const token = own(part, 'serviceAccountToken');
+      if (isRecord(token)) fill(token, { expirationSeconds: TOKEN_SECONDS });
+    }
   }
   const path = own(volume, 'hostPath');
   if (isRecord(path)) fill(path, { type: '' });
+  const disk = own(volume, 'azureDisk');
+  // kubectl describe takes these for granted.
+  if (isRecord(disk)) fill(disk, { cachingMode: 'ReadWrite', fsType: 'ext4', readOnly: false, kind: 'Shared' });
 }
 
 /** Guaranteed: limits everywhere and nothing requested below them. */
@@ -162,9 +192,12 @@ function checkContainer(container: JsonRecord, at: string, { names, volumes }: K
   for (const [index, variable] of recordsAt(container, 'env').entries()) {
     if (textAt(variable, 'name') === '') causes.push(required(`${at}.env[${index}].name`));
   }
-  for (const part of ['limits', 'requests']) {
-    causes.push(...checkQuantities(own(own(container, 'resources'), part), `${at}.resources.${part}`));
-  }
+  const limits = own(own(container, 'resources'), 'limits');
+  const requests = own(own(container, 'resources'), 'requests');
+  // Requests that were filled in from the limits are told once.
+  const given = isRecord(requests) ? Object.entries(requests).filter(([name, amount]) => amount !== own(limits, name)) : [];
+  causes.push(...checkQuantities(limits, `${at}.resources.limits`));
+  causes.push(...checkQuantities(Object.fromEntries(given), `${at}.resources.requests`));
   for (const name of PROBES) causes.push(...checkProbe(own(container, name), `${at}.${name}`));
   return [...causes, ...checkMounts(container, at, volumes)];
 }

@@ -42,6 +42,14 @@ export const daemonSetColumns: readonly Column[] = [
   age,
   ...containerColumns,
 ];
+export const revisionColumns: readonly Column[] = [
+  column('Controller', (object) => {
+    const owner = object.metadata.ownerReferences?.find(({ controller }) => controller === true);
+    return owner === undefined ? NONE : `${owner.kind.toLowerCase()}.${owner.apiVersion.split('/')[0] ?? ''}/${owner.name}`;
+  }),
+  column('Revision', number('revision')),
+  age,
+];
 export const serviceColumns: readonly Column[] = [
   column('Type', at('spec', 'type')),
   column('Cluster-IP', at('spec', 'clusterIP')),

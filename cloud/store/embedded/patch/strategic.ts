@@ -10,12 +10,16 @@ const MERGE_KEYS = new Map<string, readonly string[]>([
   ...['containers', 'initContainers', 'ephemeralContainers', 'volumes', 'env', 'imagePullSecrets', 'secrets'].map(
     (field): [string, readonly string[]] => [field, ['name']],
   ),
+  ...['schedulingGates', 'resourceClaims', 'resourceClaimStatuses', 'allocatedResourcesStatus', 'webhooks', 'matchConditions'].map(
+    (field): [string, readonly string[]] => [field, ['name']],
+  ),
   ['volumeMounts', ['mountPath']],
   ['volumeDevices', ['devicePath']],
   ['ports', ['containerPort', 'port']],
   ['conditions', ['type']],
   ['addresses', ['type']],
   ['podIPs', ['ip']],
+  ['hostIPs', ['ip']],
   ['hostAliases', ['ip']],
   ['ownerReferences', ['uid']],
   ['topologySpreadConstraints', ['topologyKey']],
