@@ -78,6 +78,7 @@ export async function compose(options: CloudParts): Promise<CloudModules> {
     leads: election.leads,
     moved: (node, to) => hub.endLink(node, `served by ${to}`),
     dutyChanged: (node, afresh) => devices.dutyChanged(node, afresh),
+    wanted: (node, key) => downstream.look(node, key).state === 'wanted',
   });
   const devices: DeviceController = new DeviceController({
     api,
@@ -216,7 +217,7 @@ async function readOwnTls(dataDir: string): Promise<Tls> {
   return { ca, cert, key };
 }
 
-type NodePorts = Required<Pick<EdgeControllerOptions, 'identity' | 'leads' | 'moved' | 'dutyChanged'>>;
+type NodePorts = Required<Pick<EdgeControllerOptions, 'identity' | 'leads' | 'moved' | 'dutyChanged' | 'wanted'>>;
 
 function nodesOf({ config, api, electionApi: leaseApi }: CloudParts, ports: NodePorts): EdgeController {
   // Beside `qps`, not within it. With more nodes than this allows they renew more rarely, but each of them within 20 s.

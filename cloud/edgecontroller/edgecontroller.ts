@@ -10,7 +10,8 @@ import { NodeClaims } from './node-claims.ts';
 import { involvedNode, nodeEvent } from './node-events.ts';
 import { NodeKeeper } from './node-keeper.ts';
 import { isEdgeNode } from './node-registration.ts';
-import { NodeTalk, type EdgeNode, type Refusal } from './node-talk.ts';
+import { NodeTalk, type Refusal } from './node-talk.ts';
+import { PodStatuses, type PodNode } from './pod-status.ts';
 import { dutyOf, SILENCE_MS, type Duty, type Readiness } from './readiness.ts';
 
 export interface EdgeControllerOptions {
@@ -25,6 +26,8 @@ export interface EdgeControllerOptions {
   leads?: () => boolean;
   /** Another replica serves the node: its link to us is dead, whether it knows or not. */
   moved: (node: string, to: string) => void;
+  /** The node is to have the object under this key (`<namespace>/pod/<name>`). Absent: it is to have none. */
+  wanted?: (node: string, key: string) => boolean;
   /** What this replica may write of the node's devices may have changed. `afresh`: what is known of them is older than the API. */
   dutyChanged: (node: string | undefined, afresh: boolean) => void;
 }
@@ -37,6 +40,7 @@ interface Parts {
   claims: NodeClaims;
   events: EventSink;
   talk: NodeTalk;
+  pods: PodStatuses;
 }
 
 const TICK_MS = 1000;
@@ -57,7 +61,7 @@ export class EdgeController implements Module {
 
   async start(context: Context): Promise<void> {
     const { clock, log, signal } = context;
-    const { api } = this.#options;
+    const { api, wanted = () => false } = this.#options;
     const reflector = new Reflector({
       api,
       type: nodes,
@@ -74,6 +78,7 @@ export class EdgeController implements Module {
       claims: this.#makeClaims(context, reflector),
       events: new EventRecorder({ api, clock, log, signal, component: this.name }),
       talk: new NodeTalk({ api, clock, log, signal, keeper: (node) => this.#keeper(node) }),
+      pods: new PodStatuses({ api, clock, log, signal, confirm: (node) => this.confirm(node), wanted }),
     };
     reflector.start();
     await Promise.all([reflector.synced(context.signal), this.#parts.claims.start(context.signal)]);
@@ -160,9 +165,11 @@ export class EdgeController implements Module {
     this.#keeper(node)?.heard();
   }
 
-  /** Takes what a node says and asks of itself. */
-  receive(from: EdgeNode, message: BeehiveMessage): Refusal {
-    return this.#parts === undefined ? { refused: 'the edgecontroller is starting' } : this.#parts.talk.receive(from, message);
+  /** Takes what a node says and asks of itself, and says of its pods. */
+  receive(from: PodNode, message: BeehiveMessage): Refusal {
+    if (this.#parts === undefined) return { refused: 'the edgecontroller is starting' };
+    const { talk, pods } = this.#parts;
+    return (pods.takes(message) ? pods : talk).receive(from, message);
   }
 
   #makeClaims({ clock, log, signal }: Context, known: Reflector): NodeClaims {

@@ -89,7 +89,7 @@ function readyCondition(from: { before: Fields | undefined; said: Fields | undef
 }
 
 /** Top-level fields that differ; the API keeps what the node does not mention. */
-function changedFields(present: Fields, said: Fields): Fields {
+export function changedFields(present: Fields, said: Fields): Fields {
   return Object.fromEntries(
     Object.entries(said).filter(([key, value]) => value !== null && !isEmpty(value) && !sameJson(present[key], value)),
   );

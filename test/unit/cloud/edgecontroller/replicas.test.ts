@@ -89,7 +89,7 @@ class Site {
     const answers: BeehiveMessage[] = [];
     const resource = `default/nodestatus/${node}`;
     replica.controller.receive(
-      { node, peer: 'hivelet', signal: new AbortController().signal, send: (answer) => void answers.push(answer) },
+      { node, peer: 'hivelet', signal: new AbortController().signal, send: (answer) => void answers.push(answer), offer: () => true },
       {
         header: { msg_id: 'm', timestamp: 1 },
         route: { source: 'edged', group: 'meta', resource, operation: fields.operation },
