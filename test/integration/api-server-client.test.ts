@@ -120,6 +120,19 @@ test('a write whose connection broke is not sent twice', async () => {
   close();
 });
 
+test('nor is one whose kept connection broke: the server may have done it', async () => {
+  let count = 0;
+  const { client, asked, close } = await fake((response) => {
+    count += 1;
+    if (count === 1) reply(200, node)(response, undefined as never);
+    else response.destroy();
+  });
+  await client.get(nodes, { name: 'pi' });
+  await failure(client.create(nodes, { metadata: { name: 'pi' } }));
+  assert.is(asked.length, 2);
+  close();
+});
+
 test('a connection that the server closed between two requests is opened again', async () => {
   const { client, close } = await fake((response) => {
     response.on('finish', () => setImmediate(() => response.socket?.destroy()));

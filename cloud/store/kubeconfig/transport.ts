@@ -203,8 +203,9 @@ export class Transport {
       outgoing.on('error', (cause: NodeJS.ErrnoException) => {
         settle();
         if (call.signal?.aborted === true) return reject(abortReason(call.signal));
-        // A kept-alive connection that the server closed in the same moment: the request was never read.
-        const stale = outgoing.reusedSocket && (cause.code === 'ECONNRESET' || cause.code === 'EPIPE');
+        // A kept-alive connection that the server closed in the same moment: the request was most likely never read. A server that was
+        // killed may have acted on it all the same, so that only reads are sent again.
+        const stale = outgoing.reusedSocket && (cause.code === 'EPIPE' || (cause.code === 'ECONNRESET' && call.method === 'GET'));
         reject(failed(this.#access.server, cause, stale || UNSENT.has(cause.code ?? '')));
       });
       outgoing.on('response', (response) => {
