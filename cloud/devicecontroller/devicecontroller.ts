@@ -19,8 +19,10 @@ import {
 } from '../store/kube-api.ts';
 import { EventRecorder } from '../store/kubeconfig/event-recorder.ts';
 import { Reflector } from '../store/kubeconfig/reflector.ts';
+import { caughtUp } from './catch-up.ts';
 import { installDefinitions } from './crds.ts';
 import { DeviceBook } from './device-book.ts';
+import { ModelSummaries } from './model-summary.ts';
 import { NodeSync, type NodeSession } from './node-sync.ts';
 import { reviewContextOf } from './review-context.ts';
 import { Reported, type Duties, type Refusal, type ReportingNode } from './reported.ts';
@@ -158,8 +160,12 @@ export class DeviceController implements Module {
     const sameCluster = extension?.['cluster_uid'] === this.#parts.clusterUid;
     const known = Object.entries(sameCluster ? (fieldsOf(extension['known']) ?? {}) : {});
     const hashes = known.filter((entry): entry is [string, string] => typeof entry[1] === 'string');
-    if (from.peer === 'hivelet') from.send(responseTo(message, this.#parts.context.clock.now()));
-    sync.sync.answerDetail(new Map(hashes));
+    const { context, reflectors } = this.#parts;
+    if (from.peer === 'hivelet') from.send(responseTo(message, context.clock.now()));
+    const told = sameCluster ? extension['version'] : undefined;
+    void caughtUp({ clock: context.clock, signal: from.signal, told, seen: () => reflectors.devices.version }).then((goesOn) => {
+      if (goesOn) sync.sync.answerDetail(new Map(hashes));
+    });
     return undefined;
   }
 

@@ -75,14 +75,24 @@ export function handleMembershipDetail(
 export function detailRequest(room: TwinRoom, ours: boolean): MembershipDetailRequest {
   const members = room.registry.members().filter((device) => device.row.uid !== '' && device.row.hash !== '');
   const known = Object.fromEntries(members.map(({ row }) => [row.uid, row.hash]));
+  const cluster = members[0]?.row.cluster_uid ?? '';
   return {
     event_type: 'group_membership_event',
     event_id: randomUUID(),
     group_id: room.node,
     operation: 'detail',
     timestamp: room.clock.now(),
-    ...(ours ? { hivelet: { cluster_uid: members[0]?.row.cluster_uid ?? '', known } } : {}),
+    ...(ours ? { hivelet: { cluster_uid: cluster, known, version: newestVersion(members, cluster) } } : {}),
   };
+}
+
+function newestVersion(members: readonly Device[], cluster: string): number {
+  let newest = 0;
+  for (const { row, twins } of members) {
+    if (row.cluster_uid !== cluster) continue;
+    for (const { expectedVersion } of twins.values()) newest = Math.max(newest, expectedVersion?.cloud ?? 0);
+  }
+  return newest;
 }
 
 /** A device that no cloud sent: `--seed-devices` and local device files. */

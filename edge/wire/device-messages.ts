@@ -73,8 +73,11 @@ export interface MembershipDetailRequest {
   group_id: string;
   operation: 'detail';
   timestamp: number;
-  /** Ours: device uid -> hash of what the edge has, and the cluster it came from. */
-  hivelet?: { cluster_uid: string; known: Record<string, string> };
+  /**
+   * Ours: device uid -> hash of what the edge has, the cluster it came from, and the newest `resourceVersion` that it was told of: a cloud
+   * that has not seen that yet answers when it has.
+   */
+  hivelet?: { cluster_uid: string; known: Record<string, string>; version?: number };
 }
 
 /** group twin, resource `membership/detail`, operation update: everything that is bound to the node. */

@@ -48,6 +48,8 @@ export class FleetNode {
   #port = 0;
   #clusterUid = '';
   #version = 0;
+  /** Newest version that it was told of. */
+  #told = 0;
   #stopped = false;
 
   constructor(options: FleetNodeOptions) {
@@ -137,7 +139,7 @@ export class FleetNode {
       group_id: this.name,
       operation: 'detail',
       timestamp: 0,
-      hivelet: { cluster_uid: this.#clusterUid, known },
+      hivelet: { cluster_uid: this.#clusterUid, known, version: this.#told },
     };
     const head = { source: source.twin, group: group.resource, operation: operation.get, resource: membershipDetail };
     this.#send({ ...head, content: JSON.stringify(content) });
@@ -229,6 +231,7 @@ export class FleetNode {
       if (version < twin.cloudVersion && value !== twin.expected) {
         this.#options.fault(`${this.name}/${id}/${property}: ${String(value)} of version ${version} after ${twin.cloudVersion}`);
       }
+      this.#told = Math.max(this.#told, version);
       if (version < twin.cloudVersion) continue;
       twin.cloudVersion = version;
       if (value === undefined || value === twin.expected) continue;
