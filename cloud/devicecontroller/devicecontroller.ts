@@ -22,7 +22,6 @@ import { Reflector } from '../store/kubeconfig/reflector.ts';
 import { caughtUp } from './catch-up.ts';
 import { installDefinitions } from './crds.ts';
 import { DeviceBook } from './device-book.ts';
-import { ModelSummaries } from './model-summary.ts';
 import { NodeSync, type NodeSession } from './node-sync.ts';
 import { reviewContextOf } from './review-context.ts';
 import { Reported, type Duties, type Refusal, type ReportingNode } from './reported.ts';
