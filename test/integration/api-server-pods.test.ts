@@ -65,7 +65,7 @@ test('a pod gets the defaults of a real server and no status but its phase', asy
           successThreshold: 1,
           failureThreshold: 3,
         },
-        resources: { limits: { cpu: 0.5 }, requests: { cpu: 0.5 } },
+        resources: { limits: { cpu: '500m' }, requests: { cpu: '500m' } },
         imagePullPolicy: 'Always',
         terminationMessagePath: '/dev/termination-log',
         terminationMessagePolicy: 'File',
@@ -144,6 +144,11 @@ test('a binding puts a pod on a node, once', async () => {
   assert.match(String(second.body['message']), /pod bound is already assigned to node "edge-1"/);
   assert.is((await call('POST', `${PODS}/bound/binding`, { ...binding, target: { kind: 'Node' } })).status, 422);
   assert.is((await call('POST', `${PODS}/none/binding`, { target: { name: 'edge-1' } })).status, 404);
+  await created('bound-too');
+  const bindings = '/api/v1/namespaces/default/bindings';
+  assert.is((await call('POST', bindings, { ...binding, metadata: { name: 'bound-too' } })).status, 201);
+  assert.is((((await call('GET', `${PODS}/bound-too`)).body['spec'] ?? {}) as Body)['nodeName'], 'edge-1');
+  assert.is((await call('GET', bindings)).status, 405);
 });
 
 test('a pod on a node goes when its node says so; its grace can be cut short, not lengthened', async () => {

@@ -29,7 +29,7 @@ export interface RawRequest {
   path: string;
   accept?: string;
   contentType?: string;
-  /** Sent as it is when a text, else as JSON. */
+  /** Sent as it is when a text or bytes, else as JSON. */
   body?: unknown;
   /** Default the admin's; null sends none. */
   token?: string | null;
@@ -98,7 +98,7 @@ export async function installDefinitions(api: KubeApi, definitions: readonly Kub
 
 function rawRequest(wanted: RawRequest, { port, agent }: { port: number; agent: Agent }): Promise<RawAnswer> {
   const { method = 'GET', accept, contentType, body, token = ADMIN_TOKEN, enough } = wanted;
-  const content = body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body);
+  const content = body === undefined ? undefined : typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);
   const headers: Record<string, string> = { ...wanted.headers };
   if (accept !== undefined) headers.Accept = accept;
   if (contentType !== undefined) headers['Content-Type'] = contentType;

@@ -12,7 +12,7 @@ import { badRequest, forbidden, methodNotAllowed, noSuchResource, refuse } from 
 import { deleteCollection, deleteObject } from './verbs/delete.ts';
 import { patchObject } from './verbs/patch.ts';
 import { getObject, listObjects } from './verbs/read.ts';
-import { bindPod, evictPod, isStream, refuseStream } from './verbs/pods.ts';
+import { bindByBody, bindPod, evictPod, isStream, refuseStream } from './verbs/pods.ts';
 import { answerReview, asksAboutSelf, isReview, refuseToken } from './verbs/reviews.ts';
 import { scaleObject } from './verbs/scale.ts';
 import { watchObjects } from './verbs/watch.ts';
@@ -142,6 +142,7 @@ function targetOf({ registry }: Engine, { group, version, path }: ResourcePath):
 
 function collectionAnswer(engine: Engine, target: Target, request: ApiRequest): ApiAnswer | Promise<ApiAnswer> {
   if (isReview(target)) return answerReview(target, request);
+  if (target.kind.resource === 'bindings') return bindByBody(engine, target, request);
   switch (request.method) {
     case 'GET':
       return isWatch(request.query) ? watchObjects(engine, target, request) : listObjects(engine, target, request);
@@ -172,7 +173,7 @@ function itemAnswer(engine: Engine, target: ItemTarget, request: ApiRequest): Pr
   }
   const below = belowAnswer(engine, target, request);
   if (below !== undefined) return below;
-  if (isReview(target)) throw methodNotAllowed();
+  if (isReview(target) || kind.resource === 'bindings') throw methodNotAllowed();
   if (subresource !== undefined && !(subresource === 'status' && kind.hasStatus)) {
     // A custom kind without the subresource answers as if the object were missing.
     if (kind.custom && subresource === 'status') throw refuseMissingStatus(target);

@@ -66,6 +66,19 @@ export function checkNotNegative(value: unknown, field: string): StatusCause[] {
   return typeof value === 'number' && value < 0 ? [invalidValue(field, value, 'must be greater than or equal to 0')] : [];
 }
 
+/** Amounts that were written as numbers become texts, parts of one thousandths: 0.5 is 500m. Changes `amounts`. */
+export function tidyQuantities(amounts: unknown): void {
+  if (!isRecord(amounts)) return;
+  for (const [name, amount] of Object.entries(amounts)) {
+    if (typeof amount === 'number' || (typeof amount === 'string' && /^\d*\.\d+$/.test(amount)))
+      setOwn(amounts, name, decimalText(Number(amount)));
+  }
+}
+
+function decimalText(amount: number): string {
+  return Number.isSafeInteger(amount) ? String(amount) : `${Math.ceil(Number((amount * 1000).toFixed(6)))}m`;
+}
+
 /** Amounts by name: limits, requests, capacity. */
 export function checkQuantities(amounts: unknown, field: string): StatusCause[] {
   if (!isRecord(amounts)) return [];

@@ -70,6 +70,14 @@ export const coreRows: readonly Row[] = [
     check: checkPod,
   },
   {
+    // The old way to bind a pod: the name is in the body only.
+    plural: 'bindings',
+    kind: 'Binding',
+    verbs: CREATE,
+    definition: 'core/Binding',
+    columns: [],
+  },
+  {
     plural: 'configmaps',
     kind: 'ConfigMap',
     shortNames: ['cm'],

@@ -25,7 +25,8 @@ function podReady(object: KubeObject): string {
 }
 
 function podStatus(object: KubeObject): string {
-  if (object.metadata.deletionTimestamp !== undefined) return 'Terminating';
+  const going = object.metadata.deletionTimestamp !== undefined;
+  if (going) return textAt(object, 'status', 'reason') === 'NodeLost' ? 'Unknown' : 'Terminating';
   const reasons = containers(object).map((each) => {
     const waiting = textAt(each, 'state', 'waiting', 'reason');
     return waiting === '' ? stopped(each) : waiting;

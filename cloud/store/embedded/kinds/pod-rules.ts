@@ -15,6 +15,7 @@ import {
   ensureRecord,
   fill,
   recordsAt,
+  tidyQuantities,
 } from './checks.ts';
 
 const CONTAINERS = ['containers', 'initContainers', 'ephemeralContainers'] as const;
@@ -70,6 +71,7 @@ function prepareContainer(container: JsonRecord): void {
     terminationMessagePolicy: 'File',
     resources: {},
   });
+  for (const part of ['limits', 'requests']) tidyQuantities(own(own(container, 'resources'), part));
   for (const port of recordsAt(container, 'ports')) fill(port, { protocol: 'TCP' });
   for (const variable of recordsAt(container, 'env')) {
     const reference = own(own(variable, 'valueFrom'), 'fieldRef');

@@ -2,14 +2,14 @@
 import type { KubeObject } from '../../kube-api.ts';
 import type { ApiAnswer, ApiRequest } from '../api-request.ts';
 import { jsonAnswer } from '../api-request.ts';
-import type { Engine, ItemTarget } from '../engine.ts';
+import type { Engine, ItemTarget, Target } from '../engine.ts';
 import { timeText } from '../engine.ts';
 import { isRecord, listAt, own, textAt } from '../json-value.ts';
 import type { JsonRecord } from '../json-value.ts';
 import { ensureRecord } from '../kinds/checks.ts';
 import { groupVersionOf } from '../kinds/kind.ts';
 import { readObject } from '../negotiation.ts';
-import { badRequest, conflict, detailsOf, invalid, notFound, refuse, required, unsupportedValue } from '../status.ts';
+import { badRequest, conflict, detailsOf, invalid, methodNotAllowed, notFound, refuse, required, unsupportedValue } from '../status.ts';
 import { parseObject } from '../stored-object.ts';
 import type { StoredObject } from '../stored-object.ts';
 import { dryRunOf } from './admission.ts';
@@ -42,11 +42,28 @@ function storedOf(engine: Engine, { kind, namespace, name }: ItemTarget): Stored
   return stored;
 }
 
-/** What a scheduler does: POST of a Binding. */
+/** What a scheduler does: POST of a Binding below the pod. */
 export async function bindPod(engine: Engine, target: ItemTarget, request: ApiRequest): Promise<ApiAnswer> {
+  return bind(engine, target, { request, binding: await readFor(target, request, 'Binding') });
+}
+
+/** POST of a Binding that names the pod. Throws 400, 404, 405. */
+export async function bindByBody(engine: Engine, { namespace }: Target, request: ApiRequest): Promise<ApiAnswer> {
+  const kind = engine.registry.find('', 'v1', 'pods');
+  if (request.method !== 'POST' || namespace === undefined || kind === undefined) throw methodNotAllowed();
+  const binding = await readObject(request, { kind: 'Binding', custom: false });
+  const name = textAt(binding, 'metadata', 'name');
+  if (name === '') throw badRequest('metadata.name of the Binding must name a pod');
+  return bind(engine, { kind, namespace, name, subresource: 'binding' }, { request, binding });
+}
+
+async function bind(
+  engine: Engine,
+  target: ItemTarget,
+  { request, binding }: { request: ApiRequest; binding: JsonRecord },
+): Promise<ApiAnswer> {
   const { kind, name } = target;
   const dryRun = dryRunOf(request.query.getAll('dryRun'), 'CreateOptions');
-  const binding = await readFor(target, request, 'Binding');
   const node = textAt(binding, 'target', 'name');
   const targetKind = textAt(binding, 'target', 'kind');
   const causes = [
