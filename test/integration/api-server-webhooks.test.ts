@@ -153,6 +153,23 @@ test('a webhook for one version sees requests in another one in its own, unless 
   assert.is(rig.hook.asked.length, 0);
 });
 
+for (const [what, parts, field] of [
+  [
+    'conditions in CEL',
+    { matchConditions: [{ name: 'a', expression: 'true' }] },
+    'webhooks[0].matchConditions: Forbidden: CEL is not evaluated here',
+  ],
+  ['side effects in a dry run', { sideEffects: 'Some' }, 'webhooks[0].sideEffects: Unsupported value: "Some"'],
+  ['an old review only', { admissionReviewVersions: ['v1beta1'] }, 'webhooks[0].admissionReviewVersions: Invalid value'],
+  ['plain http', { clientConfig: { url: 'http://127.0.0.1/' } }, 'webhooks[0].clientConfig.url: Invalid value'],
+] as const) {
+  test(`a configuration with ${what} is refused, because it could not be served`, async () => {
+    const error = await failure(rig.configured(parts));
+    assert.is(error.code, 422);
+    assert.ok(error.message.includes(field), error.message);
+  });
+}
+
 test('webhook configurations themselves are beyond webhooks', async () => {
   await rig.configured(
     { rules: [{ apiGroups: ['*'], apiVersions: ['*'], operations: ['*'], resources: ['*', '*/*'] }] },

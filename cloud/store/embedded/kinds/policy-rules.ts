@@ -1,4 +1,4 @@
-/** Owns defaults and checks of roles, bindings, network policies, disruption budgets and webhook configurations: all stored, none enforced here. */
+/** Owns defaults and checks of roles, bindings, network policies and disruption budgets, which nobody enforces here, and of webhook configurations. */
 import type { KubeObject, StatusCause } from '../../kube-api.ts';
 import { deepEqual, isRecord, listAt, own, textAt } from '../json-value.ts';
 import type { JsonRecord } from '../json-value.ts';
@@ -114,10 +114,12 @@ function checkWebhook(webhook: JsonRecord, at: string): StatusCause[] {
   }
   const versions = listAt(webhook, 'admissionReviewVersions');
   if (versions.length === 0) {
-    causes.push(required(`${at}.admissionReviewVersions`, 'must specify one of v1, v1beta1'));
-  } else if (!versions.includes('v1') && !versions.includes('v1beta1')) {
-    causes.push(invalidValue(`${at}.admissionReviewVersions`, JSON.stringify(versions), 'must include at least one of v1, v1beta1'));
+    causes.push(required(`${at}.admissionReviewVersions`, 'must specify one of v1'));
+  } else if (!versions.includes('v1')) {
+    causes.push(invalidValue(`${at}.admissionReviewVersions`, JSON.stringify(versions), 'must include at least one of v1'));
   }
+  // Called all the same, it would be asked about what it does not want to judge.
+  if (listAt(webhook, 'matchConditions').length > 0) causes.push(forbiddenField(`${at}.matchConditions`, 'CEL is not evaluated here'));
   causes.push(
     ...checkOneOf(webhook['failurePolicy'], `${at}.failurePolicy`, ['Fail', 'Ignore']),
     ...checkOneOf(webhook['matchPolicy'], `${at}.matchPolicy`, ['Equivalent', 'Exact']),
