@@ -101,9 +101,14 @@ async function readArguments(argv: readonly string[]): Promise<Arguments | strin
     schema: cloudSchema,
     version: VERSION,
     ownFile: (dataDir: string) => join(dataDir, 'cloud', 'cloudcore.yaml'),
+    ...(program === 'cloud'
+      ? { extra: { kubeconfig: ['FILE', 'of the cluster to work on (--set kubeAPIConfig.kubeConfig=FILE)'] } as const }
+      : {}),
   };
   const line = await readProgramLine(options, program === 'api' ? argv.slice(1) : argv);
-  return typeof line === 'string' ? line : { ...line, program };
+  if (typeof line === 'string') return line;
+  const { kubeconfig } = line.extra;
+  return { ...line, program, sets: kubeconfig === undefined ? line.sets : [...line.sets, `kubeAPIConfig.kubeConfig=${kubeconfig}`] };
 }
 
 process.on('unhandledRejection', (reason) => {

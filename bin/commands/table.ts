@@ -20,6 +20,7 @@ export const commands: readonly Entry[] = [
   { name: 'set', summary: 'set desired values of a device', load: () => import('./set.ts') },
   { name: 'watch', summary: 'follow twins or uploads', load: () => import('./watch.ts') },
   { name: 'validate', summary: 'check YAML with Devices and DeviceModels', load: () => import('./validate.ts') },
+  { name: 'crds', summary: 'print the custom resource definitions, for a cluster', load: () => import('./crds.ts') },
   { name: 'board', summary: 'what this board is, and what to enable for attached devices', load: () => import('./board.ts') },
   { name: 'simulate', summary: 'a Modbus thermostat or a DHT11 to play with', load: () => import('./simulate.ts') },
   { name: 'demo', summary: 'everything at once, on simulated devices', load: () => import('./demo.ts'), hidden: true },

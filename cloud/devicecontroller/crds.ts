@@ -1,16 +1,12 @@
-/** Owns the definitions of Device and DeviceModel in the API: installed when missing, brought up to date where they are ours. */
-import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
-import path from 'node:path';
-import { parse } from 'yaml';
+/** Owns our custom resource definitions in the API: installed when missing, brought up to date where they are ours. */
+import { HiveletError, isHiveletError } from '#beehive/errors.ts';
 import type { Context } from '#beehive/module.ts';
+import { CONTENT, OUR_ANNOTATIONS, readDefinitions } from '#device-models/definitions.ts';
 import { fieldsOf, listOf } from '#device-models/fields.ts';
 import { customResourceDefinitions, isKubeError, type KubeApi, type KubeObject, type KubeObjectInput } from '../store/kube-api.ts';
 
-/** Definitions with such an annotation came from us. */
-const OUR_ANNOTATIONS = 'hivelet.dev/';
-const CONTENT = `${OUR_ANNOTATIONS}content`;
 const RETRY_MS = 1000;
+const REMEDY = 'run `hivelet crds | kubectl apply -f -` as an administrator';
 
 /**
  * Waits for the API as long as that takes. On a cluster that KubeEdge installed its own definitions in, those stay: they belong to
@@ -24,8 +20,7 @@ export async function installDefinitions(
 ): Promise<Map<string, string>> {
   const { clock, log, signal } = context;
   const versions = new Map<string, string>();
-  for (const file of readdirSync(folder).filter((name) => name.endsWith('.yaml'))) {
-    const definition = read(path.join(folder, file));
+  for (const { object: definition } of readDefinitions(folder)) {
     for (;;) {
       try {
         const [plural, version] = bestVersion(await install(api, definition, context));
@@ -33,7 +28,7 @@ export async function installDefinitions(
         break;
       } catch (error) {
         signal.throwIfAborted();
-        if (isKubeError(error, 'Forbidden', 'Unauthorized', 'Invalid', 'BadRequest')) throw error;
+        if (isHiveletError(error, 'NOT_FOUND') || isKubeError(error, 'Forbidden', 'Unauthorized', 'Invalid', 'BadRequest')) throw error;
         log.warn('crd.waiting', { name: definition.metadata.name, error });
         await clock.sleep(RETRY_MS, signal);
       }
@@ -51,7 +46,7 @@ async function install(
   const { name = '', annotations } = definition.metadata;
   const present = await find(api, name, signal);
   if (present === undefined) {
-    await api.create(customResourceDefinitions, definition, { signal });
+    await create(api, definition, signal);
     log.info('crd.installed', { name });
   } else if (!isOurs(present)) {
     log.warn('crd.foreign', { name, reason: 'left as it is; it may prune fields that it does not know' });
@@ -59,10 +54,27 @@ async function install(
   } else if (present.metadata.annotations?.[CONTENT] !== annotations?.[CONTENT]) {
     const { resourceVersion } = present.metadata;
     const metadata = { ...definition.metadata, ...(resourceVersion === undefined ? {} : { resourceVersion }) };
-    await api.update(customResourceDefinitions, { ...definition, metadata }, { signal });
+    try {
+      await api.update(customResourceDefinitions, { ...definition, metadata }, { signal });
+    } catch (error) {
+      if (!isKubeError(error, 'Forbidden')) throw error;
+      log.warn('crd.outdated', { name, reason: `it is another version's, and may not be changed from here: ${REMEDY}` });
+      return present;
+    }
     log.info('crd.updated', { name });
   }
   return definition;
+}
+
+/** On a cluster definitions are the business of its administrator. */
+async function create(api: KubeApi, definition: KubeObjectInput, signal: AbortSignal): Promise<void> {
+  try {
+    await api.create(customResourceDefinitions, definition, { signal });
+  } catch (error) {
+    if (!isKubeError(error, 'Forbidden')) throw error;
+    const { name = '' } = definition.metadata;
+    throw new HiveletError('NOT_FOUND', `${name} is missing, and may not be created from here: ${REMEDY}`, { cause: error });
+  }
 }
 
 /** Plural, and the version that clients prefer where several are served: v1 before v1beta1 before v1alpha2. */
@@ -86,14 +98,6 @@ async function find(api: KubeApi, name: string, signal: AbortSignal): Promise<Ku
     if (isKubeError(error, 'NotFound')) return undefined;
     throw error;
   }
-}
-
-/** With the fingerprint of its text, by which an older version of it in the API is known. */
-function read(file: string): KubeObjectInput {
-  const text = readFileSync(file, 'utf8');
-  const definition = parse(text) as KubeObjectInput;
-  const content = createHash('sha256').update(text).digest('hex').slice(0, 16);
-  return { ...definition, metadata: { ...definition.metadata, annotations: { ...definition.metadata.annotations, [CONTENT]: content } } };
 }
 
 function isOurs({ metadata }: KubeObject): boolean {
