@@ -220,6 +220,48 @@ test('custom kinds own and are owned; an owner of a kind that is not served is w
     await left(world, gadgets, []);
   }));
 
+test('a definition whose objects are held, or many, waits for them and takes no new ones', () =>
+  inWorld(async (world) => {
+    const { api } = world;
+    const definition = { name: 'gadgets.probe.io' };
+    const create1500 = async (): Promise<void> => {
+      const names = Array.from({ length: 1500 }, (_each, index) => `g${index}`);
+      await Promise.all(names.map((name) => api.client.create(gadgets, { metadata: { name, namespace: 'default' } })));
+    };
+    const gone = (): Promise<unknown> =>
+      until(
+        async () => {
+          await world.clock.advance(1000);
+          return (await api.client.list(customResourceDefinitions)).items.length === 0;
+        },
+        { what: 'the definition to go' },
+      );
+    await api.client.create(customResourceDefinitions, gadgetDefinition());
+    const held = { name: 'held', namespace: 'default' };
+    await api.client.create(gadgets, { metadata: { ...held, finalizers: ['probe.io/hold'] } });
+    await api.client.delete(customResourceDefinitions, definition);
+    await settled(world);
+    const { metadata } = await api.client.get(customResourceDefinitions, definition);
+    assert.equal(metadata.finalizers, ['customresourcecleanup.apiextensions.k8s.io']);
+    const { status, text } = await api.raw({
+      method: 'POST',
+      path: '/apis/probe.io/v1/namespaces/default/gadgets',
+      contentType: 'application/json',
+      body: { apiVersion: 'probe.io/v1', kind: 'Gadget', metadata: { name: 'late' } },
+    });
+    assert.is(status, 405);
+    assert.match(text, 'create not allowed while custom resource definition is terminating');
+    await api.client.patch(gadgets, held, { type: 'merge', body: { metadata: { finalizers: null } } });
+    await gone();
+
+    await api.client.create(customResourceDefinitions, gadgetDefinition());
+    await create1500();
+    await api.client.delete(customResourceDefinitions, definition);
+    await gone();
+    await api.client.create(customResourceDefinitions, gadgetDefinition());
+    assert.equal((await api.client.list(gadgets)).items, []);
+  }));
+
 test('a restart takes up what was left undone', async () => {
   const before = await open();
   const owner = await create(before, 'owner');

@@ -5,6 +5,7 @@ import type { KubeObject } from '../kube-api.ts';
 import type { Engine } from './engine.ts';
 import { timeText } from './engine.ts';
 import { GarbageCollector } from './garbage/collector.ts';
+import { DefinitionController } from './garbage/definition-controller.ts';
 import { NamespaceController } from './garbage/namespace-controller.ts';
 import { dig } from './json-value.ts';
 import { prepareNamespace } from './kinds/rules.ts';
@@ -17,27 +18,24 @@ const EVENT_LIFE_MS = 60 * 60_000;
 /** What the server does by itself while it serves. */
 export class Housekeeping {
   readonly #engine: Engine;
-  readonly #collector: GarbageCollector;
-  readonly #namespaces: NamespaceController;
+  readonly #keepers: readonly { start(): void; stop(): Promise<void> }[];
   #timer: Timer | undefined;
 
   constructor(engine: Engine) {
     this.#engine = engine;
-    this.#collector = new GarbageCollector(engine);
-    this.#namespaces = new NamespaceController(engine);
+    this.#keepers = [new GarbageCollector(engine), new NamespaceController(engine), new DefinitionController(engine)];
   }
 
   /** Also takes up what an earlier run left undone. */
   start(): void {
-    this.#collector.start();
-    this.#namespaces.start();
+    for (const keeper of this.#keepers) keeper.start();
     this.#everyMinute();
   }
 
   /** Resolves when nothing of it writes any more. */
   async stop(): Promise<void> {
     this.#timer?.cancel();
-    await Promise.all([this.#collector.stop(), this.#namespaces.stop()]);
+    await Promise.all(this.#keepers.map((keeper) => keeper.stop()));
   }
 
   #everyMinute(): void {

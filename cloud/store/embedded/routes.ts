@@ -148,6 +148,7 @@ function collectionAnswer(engine: Engine, target: Target, request: ApiRequest): 
       return isWatch(request.query) ? watchObjects(engine, target, request) : listObjects(engine, target, request);
     case 'POST':
       if (target.kind.namespaced && target.namespace === undefined) throw methodNotAllowed();
+      if (target.kind.terminating === true) throw methodNotAllowed('create not allowed while custom resource definition is terminating');
       return createObject(engine, target, request);
     case 'DELETE':
       if (target.kind.namespaced && target.namespace === undefined) throw methodNotAllowed();

@@ -41,8 +41,8 @@ export const badRequest = (message: string): KubeError => refuse(400, 'BadReques
 export const unauthorized = (): KubeError => refuse(401, 'Unauthorized', { message: 'Unauthorized' });
 export const noSuchResource = (): KubeError =>
   refuse(404, 'NotFound', { message: 'the server could not find the requested resource', details: {} });
-export const methodNotAllowed = (): KubeError =>
-  refuse(405, 'MethodNotAllowed', { message: 'the server does not allow this method on the requested resource', details: {} });
+export const methodNotAllowed = (message = 'the server does not allow this method on the requested resource'): KubeError =>
+  refuse(405, 'MethodNotAllowed', { message, details: {} });
 export const notAcceptable = (): KubeError => refuse(406, 'NotAcceptable', { message: '406: Not Acceptable', details: {} });
 export const tooLarge = (limit: number): KubeError =>
   refuse(413, 'RequestEntityTooLarge', { message: `Request entity too large: limit is ${limit}` });

@@ -33,6 +33,7 @@ export function kindsOf(crd: KubeObject): Kind[] {
     createOnUpdate: false,
     verbs: VERBS,
     nameRule: 'subdomain',
+    terminating: crd.metadata.deletionTimestamp !== undefined,
     freeLabelValues: crd.metadata.annotations?.[LABEL_VALUES] === 'free-text',
     fields: new Map(),
   } as const;

@@ -66,6 +66,8 @@ export interface Kind {
   createOnUpdate: boolean;
   /** `label1035` begins with a letter, `path` is any text that may stand in a path. */
   nameRule: 'subdomain' | 'label' | 'label1035' | 'path';
+  /** Its definition is going: nothing new is created. */
+  terminating?: boolean;
   /** Label values that break the rules of Kubernetes are warned about, not refused. */
   freeLabelValues: boolean;
   /** Fills defaults, before validation. */

@@ -6,7 +6,7 @@ import { jsonAnswer } from '../api-request.ts';
 import type { Engine, ItemTarget, Target } from '../engine.ts';
 import { timeText } from '../engine.ts';
 import { FOREGROUND, ORPHAN } from '../garbage/verdict.ts';
-import { copy, dig, isRecord, listAt, own, textAt } from '../json-value.ts';
+import { dig, isRecord, listAt, own, textAt } from '../json-value.ts';
 import type { Kind } from '../kinds/kind.ts';
 import { groupVersionOf } from '../kinds/kind.ts';
 import { mediaTypeOf, parseJson, parseYaml } from '../negotiation.ts';
@@ -28,12 +28,11 @@ import { parseObject } from '../stored-object.ts';
 import type { StoredObject } from '../stored-object.ts';
 import { askAboutDeletion } from '../webhooks/ask.ts';
 import { dryRunOf } from './admission.ts';
+import { DEFINITIONS, deleteDefinition } from './definitions.ts';
 import { filterOf } from './filter.ts';
 import { graceOf, shortenGrace } from './grace.ts';
 import { PROTECTED_NAMESPACES, markTerminating, mayVanish } from './namespaces.ts';
 import { renderList } from './render.ts';
-
-const CRD_CLEANUP = 'customresourcecleanup.apiextensions.k8s.io';
 
 export interface DeleteOptions {
   policy: string;
@@ -86,7 +85,7 @@ export interface Deletion {
 /** Returns the object when it is still there, waiting for its finalizers or contents; undefined when it is gone. */
 export async function deleteStored(engine: Engine, { kind, stored, options }: Deletion): Promise<KubeObject | undefined> {
   const object = parseObject(stored, groupVersionOf(kind));
-  if (kind.resource === 'customresourcedefinitions.apiextensions.k8s.io') return deleteCrd(engine, object, { kind, stored, options });
+  if (kind.resource === DEFINITIONS) return deleteDefinition(engine, stored, options.dryRun);
   const { metadata } = object;
   const before = metadata.finalizers ?? [];
   const finalizers = finalizersAfter(options.policy, before);
@@ -113,30 +112,6 @@ function finalizersAfter(policy: string, before: readonly string[]): string[] {
   const others = before.filter((each) => each !== FOREGROUND && each !== ORPHAN);
   if (policy === 'Orphan') return [...others, ORPHAN];
   return policy === 'Foreground' ? [...others, FOREGROUND] : others;
-}
-
-/** Its objects go with it; the answer shows it on its way, as the real server's does. */
-async function deleteCrd(engine: Engine, object: KubeObject, { kind, options }: Deletion): Promise<KubeObject> {
-  const { store } = engine;
-  const shown = copy(object);
-  markDeleted(engine, shown);
-  shown.metadata.finalizers = [...(shown.metadata.finalizers ?? []), CRD_CLEANUP];
-  const conditions = listAt(shown, 'status', 'conditions');
-  conditions.push({
-    type: 'Terminating',
-    status: 'True',
-    lastTransitionTime: timeText(engine.clock.now()),
-    reason: 'InstanceDeletionPending',
-    message: 'CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon',
-  });
-  if (options.dryRun) return shown;
-  const resource = `${textAt(object, 'spec', 'names', 'plural')}.${textAt(object, 'spec', 'group')}`;
-  const removals = store.list(resource).map((stored) => {
-    return store.write({ resource, object: parseObject(stored, textAt(JSON.parse(stored.text), 'apiVersion')), remove: true }).done;
-  });
-  removals.push(store.write({ resource: kind.resource, object, remove: true }).done);
-  await Promise.all(removals);
-  return shown;
 }
 
 function markDeleted(engine: Engine, object: KubeObject, grace = 0): void {
