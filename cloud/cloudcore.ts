@@ -61,9 +61,9 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   try {
     signal?.throwIfAborted();
     open.uploads = new UploadStore({ file: join(dataDir, 'cloud', 'uploads.db'), log: log.child({ module: 'cloudhub' }) });
-    const { foreign, server } = chosen;
-    const serveWebhook = server === undefined ? {} : { serveWebhook: server.webhooks.serve.bind(server.webhooks) };
-    const parts = await compose({ ...options, api, electionApi, foreign, health, uploads: open.uploads, ...serveWebhook });
+    const { access, server: own } = chosen;
+    const local = own === undefined ? {} : { serveWebhook: own.webhooks.serve.bind(own.webhooks) };
+    const parts = await compose({ ...options, api, electionApi, server: access.server, health, uploads: open.uploads, ...local });
     signal?.addEventListener('abort', abort, { once: true });
     await supervisor.start(parts.modules);
     open.started = true;

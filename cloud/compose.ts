@@ -53,9 +53,10 @@ export interface CloudParts {
   api: KubeApi;
   /** The same API on a client of its own: what waits for the bound on requests must not cost the lead. */
   electionApi: KubeApi;
-  foreign: boolean;
   uploads: UploadStore;
   health: () => CloudHealth;
+  /** URL of the API. */
+  server: string;
   /** Where the API is served from this process. */
   serveWebhook?: NonNullable<AdmissionOptions['serveLocally']>;
 }
@@ -185,13 +186,13 @@ async function httpsOf({ config, dataDir, uploads, health }: CloudParts, tls: Tl
 
 /** Not where it could not be reached anyway. */
 async function admissionOf(
-  { config, dataDir, api, foreign, log, serveWebhook }: CloudParts,
+  { config, dataDir, api, server, log, serveWebhook }: CloudParts,
   ports: Pick<AdmissionOptions, 'context' | 'leads'>,
 ): Promise<[boolean, Module][]> {
   if (!config.get('modules.admission.enable') || !config.get('modules.deviceController.enable')) return [];
   const address = config.get('modules.admission.address');
   const advertise = config.get('modules.cloudHub.advertiseAddress');
-  const placement = placementOf({ address, service: config.get('modules.admission.service'), foreign, advertise });
+  const placement = placementOf({ address, service: config.get('modules.admission.service'), server, advertise });
   if ('reason' in placement) {
     log.info('admission.off', { reason: placement.reason });
     return [];

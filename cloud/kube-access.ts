@@ -1,6 +1,6 @@
 /** Owns which Kubernetes API cloudcore works on: a cluster's, the embedded one in this process, or that of a running `hivelet api`. */
 import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import type { Clock } from '#beehive/clock.ts';
 import type { Config } from '#beehive/config.ts';
 import { HiveletError, isHiveletError } from '#beehive/errors.ts';
@@ -22,8 +22,6 @@ export interface ApiOptions {
 
 export interface ChosenApi {
   access: KubeAccess;
-  /** The API is that of a cluster, not an embedded one of ours. */
-  foreign: boolean;
   /** Set when the API is served from this process. */
   server?: ApiServer;
 }
@@ -38,7 +36,7 @@ export async function chooseApi(options: ApiOptions): Promise<ChosenApi> {
   const given = config.get('kubeAPIConfig.kubeConfig');
   if (given !== '') {
     log.info('api.cluster', { kubeConfig: given });
-    return { access: readKubeconfig(given), foreign: resolve(given) !== resolve(kubeconfigFile(dataDir)) };
+    return { access: readKubeconfig(given) };
   }
   if (!config.get('modules.apiServer.enable')) return foundAccess(dataDir, log);
   try {
@@ -47,7 +45,7 @@ export async function chooseApi(options: ApiOptions): Promise<ChosenApi> {
     const running = isHiveletError(error, 'STORE_LOCKED') ? await runningApi(options) : undefined;
     if (running === undefined) throw error;
     log.info('api.shared', { server: running.server, reason: 'its database is open in a running `hivelet api`, so that one is used' });
-    return { access: running, foreign: false };
+    return { access: running };
   }
 }
 
@@ -69,7 +67,7 @@ export async function serveApi({ config, dataDir, clock, log }: ApiOptions): Pro
   const dialled = ['0.0.0.0', '::'].includes(listen.host) ? '127.0.0.1' : listen.host;
   const address = `https://${dialled.includes(':') ? `[${dialled}]` : dialled}:${server.port}`;
   writeKubeconfig(kubeconfigFile(dataDir), { server: address, ca: authority, token });
-  return { access: readKubeconfig(kubeconfigFile(dataDir)), foreign: false, server };
+  return { access: readKubeconfig(kubeconfigFile(dataDir)), server };
 }
 
 /** No kubeconfig named, no embedded API wanted: that of `hivelet api` beside us, else the cluster that we run in. */
@@ -77,9 +75,9 @@ function foundAccess(dataDir: string, log: Logger): ChosenApi {
   const own = kubeconfigFile(dataDir);
   if (existsSync(own)) {
     log.info('api.cluster', { kubeConfig: own });
-    return { access: readKubeconfig(own), foreign: false };
+    return { access: readKubeconfig(own) };
   }
-  if (process.env['KUBERNETES_SERVICE_HOST'] !== undefined) return { access: readInClusterAccess(process.env), foreign: true };
+  if (process.env['KUBERNETES_SERVICE_HOST'] !== undefined) return { access: readInClusterAccess(process.env) };
   throw new HiveletError(
     'CONFIG_INVALID',
     `modules.apiServer.enable is false and there is no ${own}: set kubeAPIConfig.kubeConfig, or start \`hivelet api\``,

@@ -7,8 +7,8 @@ export interface PlacementOptions {
   address: string;
   /** `namespace/name`, '' for none. */
   service: string;
-  /** The API is that of a cluster, which does not share our loopback. */
-  foreign: boolean;
+  /** URL of the API server: one on our loopback can call ours. */
+  server: string;
   /** What boards dial; the first one stands for a wildcard address. */
   advertise: readonly string[];
 }
@@ -20,7 +20,8 @@ export type Placement =
   | { reason: string };
 
 /** Throws CONFIG_INVALID for a Service that is not `namespace/name`. */
-export function placementOf({ address, service, foreign, advertise }: PlacementOptions): Placement {
+export function placementOf({ address, service, server, advertise }: PlacementOptions): Placement {
+  const foreign = !isLoopback(new URL(server).hostname.replace(/^\[|\]$/g, ''));
   if (service !== '') {
     const [, namespace, name] = /^([a-z0-9][a-z0-9-]*)\/([a-z0-9][a-z0-9-]*)$/.exec(service) ?? [];
     if (namespace === undefined || name === undefined)
@@ -30,7 +31,9 @@ export function placementOf({ address, service, foreign, advertise }: PlacementO
   const wildcard = address === '0.0.0.0' || address === '::';
   const name = wildcard ? (foreign ? advertise[0] : '127.0.0.1') : address;
   if (foreign && (name === undefined || isLoopback(name))) {
-    return { reason: 'the API is that of a cluster, which cannot reach us: set modules.admission.service, or modules.admission.address' };
+    return {
+      reason: 'the API server is on another machine, which cannot reach us: set modules.admission.service, or modules.admission.address',
+    };
   }
   return { name: name ?? '127.0.0.1' };
 }

@@ -4,26 +4,28 @@ import * as assert from 'uvu/assert';
 import { covers, placementOf } from '#cloud/admission/placement.ts';
 import { createAuthority, issueServer } from '#cloud/pki/certificates.ts';
 
+const CLUSTER = 'https://203.0.113.7:6443';
 const place = (parts: Partial<Parameters<typeof placementOf>[0]>): unknown =>
-  placementOf({ address: '127.0.0.1', service: '', foreign: false, advertise: [], ...parts });
+  placementOf({ address: '127.0.0.1', service: '', server: 'https://127.0.0.1:6443', advertise: [], ...parts });
 
 for (const [what, parts, expected] of [
   ['an embedded API calls loopback', {}, { name: '127.0.0.1' }],
+  ['an API on the loopback of IPv6 is on this machine too', { server: 'https://[::1]:6443' }, { name: '127.0.0.1' }],
   ['a wildcard is no address to dial', { address: '0.0.0.0' }, { name: '127.0.0.1' }],
   [
     'a cluster calls the Service',
-    { service: 'kubeedge/cloudcore', foreign: true },
+    { service: 'kubeedge/cloudcore', server: CLUSTER },
     { service: { namespace: 'kubeedge', name: 'cloudcore' }, name: 'cloudcore.kubeedge.svc' },
   ],
-  ['a cluster calls an address that is no loopback', { address: '192.0.2.4', foreign: true }, { name: '192.0.2.4' }],
-  ['a cluster calls what boards dial', { address: '::', foreign: true, advertise: ['cloud.example'] }, { name: 'cloud.example' }],
+  ['a cluster calls an address that is no loopback', { address: '192.0.2.4', server: CLUSTER }, { name: '192.0.2.4' }],
+  ['a cluster calls what boards dial', { address: '::', server: CLUSTER, advertise: ['cloud.example'] }, { name: 'cloud.example' }],
 ] as const) {
   test(what, () => assert.equal(place({ ...parts, advertise: 'advertise' in parts ? [...parts.advertise] : [] }), expected));
 }
 
 test('a cluster cannot call our loopback, and that is said', () => {
   for (const parts of [{}, { address: 'localhost' }, { address: '0.0.0.0' }, { address: '0.0.0.0', advertise: ['127.0.0.1'] }]) {
-    assert.match(JSON.stringify(place({ ...parts, foreign: true })), /set modules\.admission\.service/);
+    assert.match(JSON.stringify(place({ ...parts, server: CLUSTER })), /set modules\.admission\.service/);
   }
 });
 
