@@ -5,7 +5,7 @@ import { messageOf } from '#beehive/errors.ts';
 import type { KubeObject } from '../kube-api.ts';
 import { internal } from './status.ts';
 import type { ObjectStorage, RowChange } from './storage.ts';
-import { keyIn, restoreObject, storeObject } from './stored-object.ts';
+import { fullText, keyIn, restoreObject, storeObject } from './stored-object.ts';
 import type { StoredObject } from './stored-object.ts';
 import { WatchWindow } from './watch-window.ts';
 import type { StoreEvent, WindowBounds } from './watch-window.ts';
@@ -151,7 +151,7 @@ export class ObjectStore {
     const type = remove ? 'DELETED' : previous === undefined ? 'ADDED' : 'MODIFIED';
     batch.events.push({ revision, resource, type, object: stored, previous, atMs: this.#clock.monotonic() });
     this.#save(batch, {
-      change: { resource, namespace: stored.namespace, name: stored.name, body: remove ? undefined : stored.text },
+      change: { resource, namespace: stored.namespace, name: stored.name, body: remove ? undefined : fullText(stored) },
       persistence,
       previous,
     });

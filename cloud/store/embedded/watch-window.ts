@@ -1,4 +1,5 @@
 /** Owns the recent past: events kept in memory for watches that start in it, bounded by count, size and age. */
+import { weightOf } from './stored-object.ts';
 import type { StoredObject } from './stored-object.ts';
 
 export interface StoreEvent {
@@ -45,7 +46,7 @@ export class WatchWindow {
 
   push(event: StoreEvent): void {
     this.#events.push(event);
-    this.#size += event.object.text.length;
+    this.#size += weightOf(event.object, event.previous);
     while (this.length > this.#bounds.events || this.#size > this.#bounds.size) this.#shift();
   }
 
@@ -74,7 +75,7 @@ export class WatchWindow {
     const first = this.#events[this.#head];
     if (first === undefined) return;
     this.#floor = first.revision;
-    this.#size -= first.object.text.length;
+    this.#size -= weightOf(first.object, first.previous);
     this.#head += 1;
     if (this.#head * 2 > this.#events.length) {
       this.#events = this.#events.slice(this.#head);

@@ -72,12 +72,9 @@ interface Found {
   removed?: FieldSet;
 }
 
+/** Of values that are not equal: most are, and are passed over before their place is looked up. */
 function compare(place: Place, before: unknown, after: unknown): Found | undefined {
-  if (before === after) return undefined;
-  if (isRecord(before) && isRecord(after)) {
-    if (isAtomicMap(place)) return deepEqual(before, after) ? undefined : { modified: {} };
-    return compareRecords(place, before, after);
-  }
+  if (isRecord(before) && isRecord(after)) return isAtomicMap(place) ? { modified: {} } : compareRecords(place, before, after);
   if (Array.isArray(before) && Array.isArray(after)) return compareLists(place, before as unknown[], after as unknown[]);
   const gone = partsOf(place, before, wholeNode);
   const come = partsOf(place, after, wholeNode);
@@ -88,9 +85,11 @@ function compareRecords(place: Place, before: JsonRecord, after: JsonRecord): Fo
   const gather = new Gather();
   for (const key of Object.keys(after)) {
     const value = after[key];
+    const present = Object.hasOwn(before, key);
+    if (present && deepEqual(before[key], value)) continue;
     const inside = memberOf(place, key);
-    if (!Object.hasOwn(before, key)) gather.add('added', `f:${key}`, wholeNode(inside, value));
-    else gather.addAll(`f:${key}`, compare(inside, before[key], value));
+    if (present) gather.addAll(`f:${key}`, compare(inside, before[key], value));
+    else gather.add('added', `f:${key}`, wholeNode(inside, value));
   }
   for (const key of Object.keys(before)) {
     if (own(after, key) === undefined) gather.add('removed', `f:${key}`, wholeNode(memberOf(place, key), before[key]));
@@ -101,12 +100,12 @@ function compareRecords(place: Place, before: JsonRecord, after: JsonRecord): Fo
 function compareLists(place: Place, before: unknown[], after: unknown[]): Found | undefined {
   const left = itemsOf(place, before);
   const right = itemsOf(place, after);
-  if (left === undefined || right === undefined) return deepEqual(before, after) ? undefined : { modified: {} };
+  if (left === undefined || right === undefined) return { modified: {} };
   const gather = new Gather();
   const inside = itemOf(place);
   for (const [element, item] of right.items) {
-    if (left.items.has(element)) gather.addAll(element, compare(inside, left.items.get(element), item));
-    else gather.add('added', element, wholeNode(inside, item));
+    if (!left.items.has(element)) gather.add('added', element, wholeNode(inside, item));
+    else if (!deepEqual(left.items.get(element), item)) gather.addAll(element, compare(inside, left.items.get(element), item));
   }
   for (const [element, item] of left.items) if (!right.items.has(element)) gather.add('removed', element, wholeNode(inside, item));
   return gather.found;

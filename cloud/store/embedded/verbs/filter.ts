@@ -4,7 +4,7 @@ import type { Kind } from '../kinds/kind.ts';
 import { groupVersionOf } from '../kinds/kind.ts';
 import { parseFieldSelector, parseLabelSelector } from '../selectors.ts';
 import { badRequest } from '../status.ts';
-import { parseObject } from '../stored-object.ts';
+import { parseContent } from '../stored-object.ts';
 import type { StoredObject } from '../stored-object.ts';
 
 export type Filter = (stored: StoredObject) => boolean;
@@ -31,7 +31,7 @@ function fieldReader(kind: Kind, field: string): (stored: StoredObject) => strin
   if (field === 'metadata.namespace' && kind.namespaced) return (stored) => stored.namespace;
   const read: ((object: KubeObject) => string) | undefined = kind.fields.get(field);
   const apiVersion = groupVersionOf(kind);
-  if (read !== undefined) return (stored) => read(parseObject(stored, apiVersion));
+  if (read !== undefined) return (stored) => read(parseContent(stored, apiVersion));
   if (kind.custom) throw badRequest(`field label not supported: ${field}`);
   const known = ['metadata.name', ...(kind.namespaced ? ['metadata.namespace'] : []), ...kind.fields.keys()];
   throw badRequest(`"${field}" is not a known field selector: only ${known.map((each) => `"${each}"`).join(', ')}`);

@@ -3,7 +3,7 @@ import { messageOf } from '#beehive/errors.ts';
 import type { JsonPatchOperation, KubeObject } from '../../kube-api.ts';
 import type { ApiAnswer, ApiRequest } from '../api-request.ts';
 import type { Engine, ItemTarget } from '../engine.ts';
-import { isRecord } from '../json-value.ts';
+import { copy, isRecord } from '../json-value.ts';
 import type { Kind } from '../kinds/kind.ts';
 import { groupVersionOf } from '../kinds/kind.ts';
 import { mediaTypeOf, parseJson } from '../negotiation.ts';
@@ -30,9 +30,16 @@ export async function patchObject(engine: Engine, target: ItemTarget, request: A
   const dryRun = dryRunOf(request.query.getAll('dryRun'), 'PatchOptions');
   const stored = engine.store.get(kind.resource, namespace ?? '', name);
   if (stored === undefined) throw notFound(kind, name);
-  const next = readEnvelope(kind, applyPatch(type, { document: parseObject(stored, groupVersionOf(kind)), patch }));
+  const document = parseObject(stored, groupVersionOf(kind));
+  if (mayTouchManagers(request)) document.metadata = copy(document.metadata);
+  const next = readEnvelope(kind, applyPatch(type, { document, patch }));
   checkAddress(target, next);
   return replace(engine, { target, stored, next, request, validation, dryRun, patched: true });
+}
+
+/** A patch that does not name them, not even in disguise, cannot change the sets that are shared. */
+function mayTouchManagers({ body }: ApiRequest): boolean {
+  return body.includes('managedFields') || body.includes('\\u');
 }
 
 export interface ReadPatch {

@@ -1,9 +1,10 @@
 /** Owns the forms of an answer with objects: as they are, as a Table, or their metadata only. */
+import type { KubeObject } from '../../kube-api.ts';
 import type { Kind } from '../kinds/kind.ts';
 import { groupVersionOf } from '../kinds/kind.ts';
 import type { Form } from '../negotiation.ts';
 import { badRequest } from '../status.ts';
-import { parseObject, textIn } from '../stored-object.ts';
+import { fullText, parseContent, parseObject, textIn } from '../stored-object.ts';
 import type { StoredObject } from '../stored-object.ts';
 import { partialMetadata, tableOf } from '../table.ts';
 import type { IncludeObject } from '../table.ts';
@@ -28,9 +29,15 @@ export function renderObject(stored: StoredObject, rendering: Rendering, withCol
   const { kind, form } = rendering;
   const apiVersion = groupVersionOf(kind);
   if (form === 'object') return textIn(stored, apiVersion);
-  const object = parseObject(stored, apiVersion);
-  if (form === 'partial') return JSON.stringify(partialMetadata(object));
+  if (form === 'partial') return JSON.stringify(partialMetadata(parseObject(stored, apiVersion)));
+  const object = rowOf(stored, rendering);
   return JSON.stringify(tableOf([object], { ...rendering, metadata: { resourceVersion: String(stored.revision) }, withColumns }));
+}
+
+/** Rows go without managedFields unless the whole object is asked for: kubectl shows them of no table, and they are most of the bytes. */
+function rowOf(stored: StoredObject, { kind, includeObject }: Rendering): KubeObject {
+  const read = includeObject === 'Object' ? parseObject : parseContent;
+  return read(stored, groupVersionOf(kind));
 }
 
 export interface ListMeta {
@@ -44,7 +51,7 @@ export function renderList(stored: readonly StoredObject[], metadata: ListMeta, 
   const { kind, form } = rendering;
   const apiVersion = groupVersionOf(kind);
   if (form === 'table') {
-    const objects = stored.map((each) => parseObject(each, apiVersion));
+    const objects = stored.map((each) => rowOf(each, rendering));
     return JSON.stringify(tableOf(objects, { ...rendering, metadata: { ...metadata }, withColumns: true }));
   }
   const [listKind, listVersion] = form === 'partial' ? ['PartialObjectMetadataList', 'meta.k8s.io/v1'] : [kind.listKind, apiVersion];
@@ -61,5 +68,6 @@ export function renderList(stored: readonly StoredObject[], metadata: ListMeta, 
 /** In lists of built-in kinds the items do not repeat the kind, as on the real server. */
 function withoutKind(stored: StoredObject, kind: Kind): string {
   const start = `{"apiVersion":"${groupVersionOf(kind)}","kind":"${kind.kind}",`;
-  return stored.text.startsWith(start) ? `{${stored.text.slice(start.length)}` : stored.text;
+  const text = fullText(stored);
+  return text.startsWith(start) ? `{${text.slice(start.length)}` : text;
 }

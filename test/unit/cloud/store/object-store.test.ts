@@ -165,6 +165,8 @@ function event(revision: number, size = 10): StoreEvent {
     owners: undefined,
     deleting: false,
     text: 'x'.repeat(size),
+    metadataEnd: 0,
+    managers: [],
   };
   return { revision, resource: 'x', type: 'MODIFIED', object, previous: undefined, atMs: revision };
 }
