@@ -19,6 +19,7 @@ import { NodeStatus } from './edged/node-status.ts';
 import { EventBus } from './eventbus/eventbus.ts';
 import type { ExternalMqtt } from './eventbus/external-client.ts';
 import { MetaManager } from './metamanager/metamanager.ts';
+import type { StoredObjects } from './metamanager/stored-objects.ts';
 import { createExternal, embeddedSide, externalSide, internalAddress } from './mqtt-sides.ts';
 import { brokerModule, externalModule, lastSeenModule, storeEvents, storeModule } from './service-modules.ts';
 import type { EdgeDatabase } from './store/database.ts';
@@ -36,6 +37,7 @@ export interface Parts {
   modules: Module[];
   twin: DeviceTwin;
   broker: Broker;
+  objects: StoredObjects;
 }
 
 /** What most rooms share. */
@@ -74,9 +76,10 @@ export function compose(options: ComposeOptions): Parts {
     sides,
     answer: answering(ground, hub),
   });
+  const meta = new MetaManager({ ...ground, versions: createObjectVersionTable(sqlite), cloud: hub });
   const wanted: (Module | false | undefined)[] = [
     config.get('modules.deviceTwin.enable') && twin,
-    config.get('modules.metaManager.enable') && new MetaManager({ ...ground, versions: createObjectVersionTable(sqlite), cloud: hub }),
+    config.get('modules.metaManager.enable') && meta,
     config.get('modules.eventBus.enable') && eventbus,
     brokerModule(broker),
     external && externalModule(external),
@@ -87,7 +90,7 @@ export function compose(options: ComposeOptions): Parts {
     storeModule(committer),
     createMemoryTrim({ collect: (globalThis as { gc?: () => void }).gc, work: () => committer.stats.jobs }),
   ];
-  return { modules: wanted.filter((module): module is Module => typeof module === 'object'), twin, broker };
+  return { modules: wanted.filter((module): module is Module => typeof module === 'object'), twin, broker, objects: meta.objects };
 }
 
 function layGround(options: ComposeOptions, eventbus: () => EventBus): Ground {

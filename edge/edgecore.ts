@@ -11,6 +11,7 @@ import { compose } from './compose.ts';
 import { defaultNodeName, type settings } from './config.ts';
 import { isOwnListener } from './eventbus/addresses.ts';
 import { readLocalDevices } from './local-devices.ts';
+import type { StoredObjects } from './metamanager/stored-objects.ts';
 import { internalAddress } from './mqtt-sides.ts';
 import { openDatabase } from './store/database.ts';
 import { NODE_VERSION } from './version.ts';
@@ -28,6 +29,8 @@ export interface Edge {
   readonly node: string;
   /** Addresses that are served. */
   readonly mqtt: readonly string[];
+  /** Objects of the Kubernetes API that the cloud has sent. */
+  readonly objects: StoredObjects;
   health(): HealthReport;
   stop(): Promise<void>;
 }
@@ -56,6 +59,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     return {
       node,
       mqtt,
+      objects: parts.objects,
       health: () => supervisor.health(),
       stop: async () => {
         await control.close();

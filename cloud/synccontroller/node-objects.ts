@@ -97,6 +97,17 @@ export class NodeObjects {
       if (this.#step(key).kind !== 'nothing') this.#again(key);
       else if (held !== undefined) this.#ensure(key, held);
     }
+    this.#tidy();
+  }
+
+  /** A replica that the node has left may write late what it was told before. */
+  #tidy(): void {
+    const { session, records } = this.#options;
+    for (const record of [...records.of(session.node).values()]) {
+      const held = this.#held.get(record.key);
+      const stale = held === undefined || (held.uid !== record.uid && isOlder(record.version, held.version));
+      if (stale && !this.#pending.has(record.key)) records.remove(record);
+    }
   }
 
   #ensure(key: string, held: Held): void {
