@@ -1,4 +1,5 @@
 /** Owns the devicecontroller module: watches Devices, DeviceModels and Nodes, and joins the two directions to the nodes that are connected. */
+import { isDeepStrictEqual } from 'node:util';
 import type { Timer } from '#beehive/clock.ts';
 import { HiveletError } from '#beehive/errors.ts';
 import type { Context, Health, Module } from '#beehive/module.ts';
@@ -22,6 +23,7 @@ import { Reflector } from '../store/kubeconfig/reflector.ts';
 import { caughtUp } from './catch-up.ts';
 import { installDefinitions } from './crds.ts';
 import { DeviceBook } from './device-book.ts';
+import { ModelSummaries } from './model-summary.ts';
 import { NodeSync, type NodeSession } from './node-sync.ts';
 import { reviewContextOf } from './review-context.ts';
 import { Reported, type Duties, type Refusal, type ReportingNode } from './reported.ts';
@@ -47,11 +49,14 @@ interface Parts {
   clusterUid: string;
   book: DeviceBook;
   reported: Reported;
+  summaries: ModelSummaries;
   reflectors: { devices: Reflector; models: Reflector; nodes: Reflector };
 }
 
 interface DeviceEvent {
   object: KubeObject;
+  /** What was known before; undefined = new, or gone. */
+  previous?: KubeObject | undefined;
   gone: boolean;
 }
 
@@ -104,6 +109,7 @@ export class DeviceController implements Module {
     await Promise.all(all.map((reflector) => reflector.synced(context.signal)));
     // Before that a device might have been read without its model, or held against a node that was not seen yet.
     for (const object of parts.reflectors.devices.objects.values()) parts.book.upsert(object);
+    for (const object of parts.reflectors.models.objects.values()) parts.summaries.changed(object);
     context.log.info('devices.synced', { devices: parts.book.size, models: parts.reflectors.models.objects.size, cluster: clusterUid });
     this.#lookAgain(parts);
   }
@@ -172,6 +178,7 @@ export class DeviceController implements Module {
   #build(context: Context, { clusterUid, version }: { clusterUid: string; version: string }): Parts {
     const { clock, log, signal } = context;
     const events = new EventRecorder({ api: this.#options.api, clock, log, signal, component: this.name });
+    const summaries = new ModelSummaries({ api: this.#options.api, clock, log, signal });
     const apiVersion = apiVersionOf({ ...devices, version });
     const book: DeviceBook = new DeviceBook({
       model: (key) => reflectors.models.objects.get(key),
@@ -202,7 +209,12 @@ export class DeviceController implements Module {
       models: this.#reflect(
         context,
         deviceModels,
-        whenLive(({ object }) => book.modelChanged(keyOf(object.metadata))),
+        whenLive(({ object, previous, gone }) => {
+          if (gone) summaries.gone(object);
+          else summaries.changed(object);
+          // Our own writes change nothing for the devices.
+          if (gone || !isDeepStrictEqual(previous?.['spec'], object['spec'])) book.modelChanged(keyOf(object.metadata));
+        }),
       ),
       devices: this.#reflect(
         context,
@@ -210,7 +222,7 @@ export class DeviceController implements Module {
         whenLive((event) => this.#deviceEvent(event)),
       ),
     };
-    return { context, clusterUid, book, reported, reflectors };
+    return { context, clusterUid, book, reported, summaries, reflectors };
   }
 
   #reflect(context: Context, type: ResourceType, changed: (event: DeviceEvent) => void): Reflector {
@@ -219,7 +231,7 @@ export class DeviceController implements Module {
       type,
       clock: context.clock,
       log: context.log,
-      onUpsert: (_previous, current) => changed({ object: current, gone: false }),
+      onUpsert: (previous, current) => changed({ object: current, previous, gone: false }),
       onDelete: (last) => changed({ object: last, gone: true }),
     });
   }

@@ -71,6 +71,12 @@ kubectlTest('get devices -o wide tells where it is and what is wrong', async () 
   assert.match(reason ?? '', /^the device refused the write of limit with ILLEGAL DATA ADDRESS$/);
 });
 
+kubectlTest('get devicemodels tells what they have', async () => {
+  const table = await kubectl.run('get', 'devicemodels');
+  assert.match(table, /^NAME +COUNT +PROPERTIES +AGE$/m);
+  assert.match(table, /^boiler-model +3 +setpoint,limit,temperature +\d+s$/m);
+});
+
 kubectlTest('describe device shows its conditions and events', async () => {
   const text = await kubectl.run('describe', 'device', 'boiler');
   const condition = /Conditions:\n([\s\S]*?)\n {2}(?:Last Online Time|State|Summary):/.exec(text)?.[1] ?? '';
