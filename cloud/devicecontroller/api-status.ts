@@ -37,7 +37,8 @@ export function readWriteStatus(input: unknown): WriteOutcome | undefined {
 /** Also a device that is online may have something to say, such as a value that it does not take. */
 export function reasonOf(state: DeviceState | undefined, conditions: readonly Condition[]): string | undefined {
   const ready = conditions.find(({ type }) => type === 'Ready');
-  return state?.reason ?? (ready?.status === 'True' ? undefined : ready?.message);
+  const other = conditions.find(({ type, status }) => type !== 'Ready' && status === 'True');
+  return state?.reason ?? (ready?.status === 'True' ? other?.message : ready?.message);
 }
 
 export function statusOf(object: KubeObject): Record<string, unknown> | undefined {

@@ -71,6 +71,23 @@ kubectlTest('get devices -o wide tells where it is and what is wrong', async () 
   assert.match(reason ?? '', /^the device refused the write of limit with ILLEGAL DATA ADDRESS$/);
 });
 
+kubectlTest('a value that can never be written is a condition, an event and a reason in the wide table', async () => {
+  const twins = JSON.parse(await kubectl.run('get', 'device', 'boiler', '-o', 'jsonpath={.status.twins}')) as { propertyName: string }[];
+  const path = `/status/twins/${twins.findIndex(({ propertyName }) => propertyName === 'temperature')}/desired`;
+  const patch = (operation: object): Promise<string> =>
+    kubectl.run('patch', 'device', 'boiler', '--type', 'json', '-p', JSON.stringify([{ ...operation, path }]));
+  await patch({ op: 'add', value: { value: '7' } });
+  const events = (): Promise<string> => kubectl.run('events', '--for', 'device/boiler');
+  await until(async () => /Warning +ProfileInvalid .*ReadOnly/.test(await events()), { what: 'the event', everyMs: 200 });
+  assert.match(await kubectl.run('describe', 'device', 'boiler'), /Reason: +NotUsableAsWritten\n +Status: +True\n +Type: +ProfileInvalid/);
+  assert.match(await kubectl.run('get', 'devices'), /temperature 7 -> 19\.5/);
+  await patch({ op: 'remove' });
+  await until(async () => !(await kubectl.run('describe', 'device', 'boiler')).includes('NotUsableAsWritten'), {
+    what: 'the end of the condition',
+    everyMs: 200,
+  });
+});
+
 kubectlTest('get devicemodels tells what they have', async () => {
   const table = await kubectl.run('get', 'devicemodels');
   assert.match(table, /^NAME +COUNT +PROPERTIES +AGE$/m);
