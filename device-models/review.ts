@@ -32,7 +32,7 @@ export interface ReviewedChange {
 /** Devices of a model that are named in one sentence; the others are counted. */
 const MOST_NAMED = 3;
 /** Devices of a model that are read anew when it changes; a model of thousands is judged by its first ones. */
-const MOST_READ = 200;
+const MOST_READ = 100;
 
 /**
  * Pure, never throws. A `refuse` is only what the change brings: an object that is there already stays editable, whatever is wrong with

@@ -67,6 +67,7 @@ function checks(tests: ReturnType<typeof worlds>): void {
       ['apply', '-f', file],
       ['create', '--save-config', '-f', file],
       ['apply', '--dry-run=server', '-f', file],
+      ['apply', '--server-side', '-f', file],
     ]) {
       const { code, stderr } = await kubectl.attempt(args);
       assert.is(code, 1, args.join(' '));

@@ -1,15 +1,21 @@
 /** What a Device says of itself in words. */
+import { readFileSync, readdirSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { conditionsOf, ownConditions, shownState, type DeviceSituation } from '#cloud/devicecontroller/conditions.ts';
 import { viewOf } from '#cloud/devicecontroller/device-view.ts';
+import type { KubeObject } from '#cloud/store/kube-api.ts';
 import { thermostat, thermostatModel } from '#test/support/device-objects.ts';
+import { yamlDocuments } from '#test/support/yaml-fixture.ts';
 
 const model = thermostatModel();
 
 function situation(over: Partial<DeviceSituation> = {}): DeviceSituation {
   return { view: viewOf(thermostat(), model), rival: undefined, node: 'ready', state: { state: 'online' }, overrides: new Map(), ...over };
 }
+
+/** These need another object to be there or not. */
+const OTHERWISE = new Set(['condition-model-missing.yaml', 'condition-name-conflict.yaml']);
 
 const { spec: _spec, ...nowhere } = thermostat();
 
@@ -59,6 +65,24 @@ for (const [what, over, expected, state] of [
     }
   });
 }
+
+test('a condition says what admission warned with, for each file of its corpus', () => {
+  const folder = new URL('../../../fixtures/admission/', import.meta.url);
+  const files = readdirSync(folder).filter((file) => file.startsWith('condition-') && !OTHERWISE.has(file));
+  assert.ok(files.length >= 18);
+  for (const file of files) {
+    const text = readFileSync(new URL(file, folder), 'utf8');
+    const objects = yamlDocuments(text) as (Record<string, unknown> & KubeObject)[];
+    const [model, device] = ['DeviceModel', 'Device'].map((kind) => objects.find((object) => object.kind === kind));
+    if (device === undefined) continue;
+    const said = conditionsOf(situation({ view: viewOf(device, model) })).map(({ message }) => message.replaceAll('model:', ''));
+    const sentence = /^# condition: (.*)$/m.exec(text)?.[1] ?? '';
+    assert.ok(
+      said.some((message) => message.includes(sentence)),
+      `${file}: ${said.join('; ')}`,
+    );
+  }
+});
 
 test('the words name what to mend', () => {
   const messageOf = (over: Partial<DeviceSituation>, type: string): string | undefined =>
