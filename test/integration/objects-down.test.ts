@@ -279,4 +279,53 @@ test('the records of a deleted node are collected, at once and after a start; th
   );
 });
 
+test('a KubeEdge edge gets the exact forms, one object at a time, and what it does not acknowledge again after 5 s', async () => {
+  await withCloud(async (cloud) => {
+    await createNode(cloud.api, 'pi');
+    await cloud.api.create(configmaps, configmap('a', '1'));
+    await cloud.api.create(secrets, { metadata: at('key'), stringData: { a: 'b' } });
+    await cloud.api.create(services, { metadata: at('web'), spec: { selector: { app: 'web' }, ports: [{ port: 80 }] } });
+    await cloud.api.create(pods, podOf('web', 'pi', { configmaps: ['a'], secrets: ['key'], labels: { app: 'web' } }));
+    const edge = await cloud.edge('pi', { peer: 'kubeedge' });
+    const acknowledge = ({ header, route }: BeehiveMessage): void => {
+      const { source, group, resource } = route;
+      edge.send({ source, group, resource, operation: 'response', content: 'OK', parentId: header.msg_id });
+    };
+    const first = await told(edge, 'insert default/configmap/a');
+    const again = await edge.frame('the second try', ({ header }) => header.msg_id === first.header.msg_id, edge.frames.indexOf(first) + 1);
+    assert.equal(again, first);
+    assert.equal(said(edge), ['insert default/configmap/a', 'insert default/configmap/a'], 'nothing else before it is acknowledged');
+    const { metadata } = await cloud.api.get(configmaps, at('a'));
+    assert.equal(first.route, { source: 'edgecontroller', group: 'resource', operation: 'insert', resource: 'default/configmap/a' });
+    assert.equal(first.header, {
+      msg_id: first.header.msg_id,
+      timestamp: first.header.timestamp,
+      resourceversion: metadata.resourceVersion,
+    });
+    const content = first.content as KubeObject;
+    assert.equal(
+      [content.kind, content.apiVersion, content.metadata.uid, content['data']],
+      ['ConfigMap', 'v1', metadata.uid, { value: '1' }],
+    );
+    acknowledge(first);
+    acknowledge(await told(edge, 'update default/secret/key'));
+    acknowledge(await told(edge, 'insert default/pod/web'));
+    await until(async () => (await recorded(cloud, 'pi')).size === 3, { what: 'three records' });
+    const request = edge.send({ source: 'edged', group: 'meta', operation: 'query', resource: 'default/configmap/a' });
+    const answer = await edge.frame('the answer', ({ header }) => header.parent_msg_id === request.header.msg_id);
+    assert.equal([answer.route.operation, answer.header.resourceversion], ['response', metadata.resourceVersion]);
+    acknowledge(answer);
+    await removePod(cloud.api, 'web');
+    const removal = await told(edge, 'delete default/pod/web');
+    assert.equal(
+      said(edge).filter((text) => text.includes('service') || text.includes('/node/')),
+      [],
+    );
+    acknowledge(removal);
+    acknowledge(await told(edge, 'delete default/secret/key'));
+    acknowledge(await told(edge, 'delete default/configmap/a'));
+    await until(async () => (await recorded(cloud, 'pi')).size === 0, { what: 'no records' });
+  });
+});
+
 test.run();
