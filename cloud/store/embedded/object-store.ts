@@ -5,7 +5,7 @@ import { messageOf } from '#beehive/errors.ts';
 import type { KubeObject } from '../kube-api.ts';
 import { internal } from './status.ts';
 import type { ObjectStorage, RowChange } from './storage.ts';
-import { fullText, keyIn, restoreObject, storeObject } from './stored-object.ts';
+import { keyIn, restoreObject, storeObject } from './stored-object.ts';
 import type { StoredObject } from './stored-object.ts';
 import { WatchWindow } from './watch-window.ts';
 import type { StoreEvent, WindowBounds } from './watch-window.ts';
@@ -151,7 +151,13 @@ export class ObjectStore {
     const type = remove ? 'DELETED' : previous === undefined ? 'ADDED' : 'MODIFIED';
     batch.events.push({ revision, resource, type, object: stored, previous, atMs: this.#clock.monotonic() });
     this.#save(batch, {
-      change: { resource, namespace: stored.namespace, name: stored.name, body: remove ? undefined : fullText(stored) },
+      change: {
+        resource,
+        namespace: stored.namespace,
+        name: stored.name,
+        body: remove ? undefined : stored.text,
+        managers: stored.managers,
+      },
       persistence,
       previous,
     });
@@ -266,7 +272,7 @@ export class ObjectStore {
   #load(): void {
     for (const row of this.#storage.load()) {
       try {
-        const object = restoreObject(row.body);
+        const object = restoreObject(row);
         this.#table(row.resource).objects.set(keyIn(object.namespace, object.name), object);
       } catch (error) {
         this.#log.error('api.store.row_skipped', { resource: row.resource, namespace: row.namespace, name: row.name, error });

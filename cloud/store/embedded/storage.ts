@@ -3,6 +3,8 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { HiveletError, messageOf } from '#beehive/errors.ts';
+import { FIELD_SETS_SCHEMA, FieldSetTable } from './field-set-table.ts';
+import type { PackedManager } from './managed-fields/packed.ts';
 
 export interface StoredRow {
   /** `plural.group`, or the plural of a core kind. */
@@ -10,12 +12,15 @@ export interface StoredRow {
   /** '' for cluster-scoped kinds. */
   namespace: string;
   name: string;
-  /** JSON of the whole object. */
+  /** JSON of the object; rows from before managers had a column of their own may have them in it. */
   body: string;
+  managers: readonly PackedManager[];
 }
 
 /** `body: undefined` deletes. */
 export type RowChange = Omit<StoredRow, 'body'> & { body: string | undefined };
+
+type Row = Omit<StoredRow, 'managers'> & { managers: string | null };
 
 export interface ObjectStorageOptions {
   file: string;
@@ -30,6 +35,7 @@ const SCHEMA = `
     namespace TEXT NOT NULL,
     name TEXT NOT NULL,
     body TEXT NOT NULL,
+    managers TEXT,
     UNIQUE(resource, namespace, name)
   );
   CREATE TABLE IF NOT EXISTS counters(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -39,9 +45,10 @@ const CEILING = 'revision';
 export class ObjectStorage {
   readonly #db: Database.Database;
   readonly #pidFile: string;
-  readonly #put: Database.Statement<[string, string, string, string]>;
+  readonly #put: Database.Statement<[string, string, string, string, string | null]>;
   readonly #drop: Database.Statement<[string, string, string]>;
   readonly #count: Database.Statement<[string, number]>;
+  readonly #sets: FieldSetTable;
 
   /** Throws `HiveletError` STORE_LOCKED naming the owner's pid, or STORE_UNREADABLE. */
   constructor({ file, nativeBinding }: ObjectStorageOptions) {
@@ -50,16 +57,20 @@ export class ObjectStorage {
     this.#db = openExclusively(file, { pidFile: this.#pidFile, nativeBinding });
     writeFileSync(this.#pidFile, `${process.pid}\n`, { mode: 0o600 });
     this.#put = this.#db.prepare(
-      'INSERT INTO objects(resource, namespace, name, body) VALUES (?, ?, ?, ?) ON CONFLICT(resource, namespace, name) DO UPDATE SET body = excluded.body',
+      'INSERT INTO objects(resource, namespace, name, body, managers) VALUES (?, ?, ?, ?, ?) ' +
+        'ON CONFLICT(resource, namespace, name) DO UPDATE SET body = excluded.body, managers = excluded.managers',
     );
+    this.#sets = new FieldSetTable(this.#db);
     this.#drop = this.#db.prepare('DELETE FROM objects WHERE resource = ? AND namespace = ? AND name = ?');
     this.#count = this.#db.prepare(
       'INSERT INTO counters(name, value) VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET value = excluded.value',
     );
   }
 
-  load(): IterableIterator<StoredRow> {
-    return this.#db.prepare<[], StoredRow>('SELECT resource, namespace, name, body FROM objects').iterate();
+  *load(): IterableIterator<StoredRow> {
+    for (const row of this.#db.prepare<[], Row>('SELECT resource, namespace, name, body, managers FROM objects').iterate()) {
+      yield { ...row, managers: this.#sets.managersIn(row.managers) };
+    }
   }
 
   /** No revision at or below this one may be given out again; 0 in a new file. */
@@ -72,14 +83,17 @@ export class ObjectStorage {
   commit(changes: Iterable<RowChange>, ceiling?: number): void {
     try {
       this.#db.exec('BEGIN IMMEDIATE');
-      for (const { resource, namespace, name, body } of changes) {
+      for (const { resource, namespace, name, body, managers } of changes) {
         if (body === undefined) this.#drop.run(resource, namespace, name);
-        else this.#put.run(resource, namespace, name, body);
+        else this.#put.run(resource, namespace, name, body, this.#sets.columnOf(managers));
       }
+      this.#sets.tidy();
       if (ceiling !== undefined) this.#count.run(CEILING, ceiling);
       this.#db.exec('COMMIT');
+      this.#sets.settle(true);
     } catch (cause) {
       if (this.#db.inTransaction) this.#db.exec('ROLLBACK');
+      this.#sets.settle(false);
       throw writeFailure(this.#db.name, cause);
     }
   }
@@ -107,12 +121,19 @@ function openExclusively(
     db.pragma('cache_size = -1000');
     db.pragma('temp_store = MEMORY');
     db.pragma('wal_autocheckpoint = 1000');
-    db.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT`);
+    db.exec(`BEGIN IMMEDIATE; ${SCHEMA} ${FIELD_SETS_SCHEMA} COMMIT`);
+    addColumns(db);
     return db;
   } catch (cause) {
     db?.close();
     throw openFailure(file, { pidFile, cause });
   }
+}
+
+/** Files of earlier releases. */
+function addColumns(db: Database.Database): void {
+  const columns = db.prepare<[], { name: string }>('PRAGMA table_info(objects)').all();
+  if (!columns.some(({ name }) => name === 'managers')) db.exec('ALTER TABLE objects ADD COLUMN managers TEXT');
 }
 
 function openFailure(file: string, { pidFile, cause }: { pidFile: string; cause: unknown }): HiveletError {

@@ -46,10 +46,12 @@ export function storeObject(object: KubeObject, revision: number | undefined): S
 }
 
 /** A row of the database; throws where it is not an object of ours. */
-export function restoreObject(text: string): StoredObject {
-  const object = JSON.parse(text) as KubeObject;
+export function restoreObject({ body, managers }: { body: string; managers: readonly PackedManager[] }): StoredObject {
+  const object = JSON.parse(body) as KubeObject;
   if (!isRecord(object) || typeof dig(object, 'metadata', 'name') !== 'string') throw new Error('not a Kubernetes object');
-  return storeObject(object, Number(object.metadata.resourceVersion));
+  if (managers.length > 0) delete object.metadata.managedFields;
+  const stored = storeObject(object, Number(object.metadata.resourceVersion));
+  return managers.length > 0 ? { ...stored, managers } : stored;
 }
 
 /** A fresh copy that the caller may change but for the sets in its managedFields, in the version in which it was stored. */
@@ -74,7 +76,7 @@ function withManagers(object: KubeObject, { managers }: StoredObject): KubeObjec
   return object;
 }
 
-/** All of it, as it is written to the disk. */
+/** All of it. */
 export function fullText({ text, metadataEnd, managers }: StoredObject): string {
   if (managers.length === 0) return text;
   return `${text.slice(0, metadataEnd)},"managedFields":${managersText(managers)}${text.slice(metadataEnd)}`;
