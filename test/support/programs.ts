@@ -45,7 +45,7 @@ export async function createSite(dataDir: string, node = 'edge-1'): Promise<Site
     node,
     ports: { api, hub, https, mqtt },
     cloud: () => start({ command: [launcher, 'cloud'], sets: cloudSets, ready: /cloudcore\.ready/ }),
-    api: () => start({ command: [launcher, 'api'], sets: cloudSets.slice(0, 1), ready: /api\.ready|api\.listening/ }),
+    api: () => start({ command: [launcher, 'api'], sets: cloudSets.slice(0, 1), ready: /api\.ready/ }),
     edge: async ({ wrapper = [], args = [] } = {}) => {
       await issueNodeCertificate({ dataDir, node, clock: systemClock });
       return start({ command: [...wrapper, launcher, 'edge', ...args], sets: edgeSets, ready: /edgecore\.ready/ });

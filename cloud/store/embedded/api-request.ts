@@ -36,6 +36,8 @@ export interface PlainAnswer {
   body: string;
   /** Instead of `body` where that is no text. */
   bytes?: Buffer;
+  /** Instead of `body` where that would be long: read as it is sent, in one go. */
+  pieces?: Iterable<string>;
 }
 
 /** `start` is called once when the headers are out; what it returns is called when the stream is over. */

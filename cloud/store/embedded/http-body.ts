@@ -34,6 +34,24 @@ export async function sendBody(response: ServerResponse, body: string): Promise<
   response.end(body.slice(at));
 }
 
+/** The same with a text that is made as it is sent; others have their turn between two pieces. */
+export async function sendPieces(response: ServerResponse, pieces: Iterable<string>): Promise<void> {
+  let waiting = '';
+  for (const piece of pieces) {
+    waiting += piece;
+    if (waiting.length < PIECE) continue;
+    if (response.destroyed) return;
+    const flushed = response.write(waiting);
+    waiting = '';
+    await (flushed ? nextTurn() : drained(response));
+  }
+  response.end(waiting);
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
 function isHighSurrogate(code: number): boolean {
   return code >= 0xd800 && code <= 0xdbff;
 }

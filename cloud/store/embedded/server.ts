@@ -10,7 +10,7 @@ import { KubeError, PERSIST_HEADER } from '../kube-api.ts';
 import { Access, actingAs } from './access.ts';
 import type { TokenUser } from './access.ts';
 import type { ApiAnswer, ApiRequest, User } from './api-request.ts';
-import { readBody, sendBody } from './http-body.ts';
+import { readBody, sendBody, sendPieces } from './http-body.ts';
 import { Housekeeping, ensureNamespaces } from './housekeeping.ts';
 import { KindRegistry } from './kinds/registry.ts';
 import { createListener, listenFailure } from './listener.ts';
@@ -176,15 +176,16 @@ class EmbeddedServer implements ApiServer {
   async #send(response: ServerResponse, answered: ApiAnswer): Promise<void> {
     if ('start' in answered) return this.#stream(response, answered);
     this.#endWhenStopping(response);
-    const { status, contentType, headers = {}, warnings = [], body, bytes } = answered;
+    const { status, contentType, headers = {}, warnings = [], body, bytes, pieces } = answered;
     warn(response, warnings);
     response.writeHead(status, {
       'Content-Type': contentType,
       'Cache-Control': 'no-cache, private',
-      'Content-Length': bytes?.length ?? Buffer.byteLength(body),
+      ...(pieces === undefined ? { 'Content-Length': bytes?.length ?? Buffer.byteLength(body) } : {}),
       ...headers,
     });
-    if (bytes === undefined) await sendBody(response, body);
+    if (pieces !== undefined) await sendPieces(response, pieces);
+    else if (bytes === undefined) await sendBody(response, body);
     else response.end(bytes);
   }
 

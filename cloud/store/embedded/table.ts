@@ -26,18 +26,25 @@ export interface TableOptions {
 export function tableOf(objects: readonly KubeObject[], options: TableOptions): Record<string, unknown> {
   const { kind, metadata, withColumns } = options;
   const columns = kind.columns.map(({ name, type, format, description, priority }) => ({ name, type, format, description, priority }));
-  // Events begin with their time; their name stands at the end of the wide form.
-  const named = kind.columns.some(({ name }) => name === NAME_COLUMN.name);
   return {
     kind: 'Table',
     apiVersion: 'meta.k8s.io/v1',
     metadata,
-    columnDefinitions: withColumns ? [...(named ? [] : [NAME_COLUMN]), ...columns] : null,
-    rows: objects.map((object) => ({
-      cells: [...(named ? [] : [object.metadata.name]), ...kind.columns.map((column) => column.cell(object, options.nowMs))],
-      object: rowObject(object, options.includeObject),
-    })),
+    columnDefinitions: withColumns ? [...(hasName(kind) ? [] : [NAME_COLUMN]), ...columns] : null,
+    rows: objects.map((object) => tableRow(object, options)),
   };
+}
+
+export function tableRow(object: KubeObject, { kind, nowMs, includeObject }: TableOptions): Record<string, unknown> {
+  return {
+    cells: [...(hasName(kind) ? [] : [object.metadata.name]), ...kind.columns.map((column) => column.cell(object, nowMs))],
+    object: rowObject(object, includeObject),
+  };
+}
+
+/** Events begin with their time; their name stands at the end of the wide form. */
+function hasName(kind: Kind): boolean {
+  return kind.columns.some(({ name }) => name === NAME_COLUMN.name);
 }
 
 function rowObject(object: KubeObject, include: IncludeObject): unknown {

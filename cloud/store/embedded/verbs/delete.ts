@@ -32,7 +32,7 @@ import { DEFINITIONS, deleteDefinition } from './definitions.ts';
 import { filterOf } from './filter.ts';
 import { graceOf, shortenGrace } from './grace.ts';
 import { PROTECTED_NAMESPACES, markTerminating, mayVanish } from './namespaces.ts';
-import { renderList } from './render.ts';
+import { listAnswer } from './render.ts';
 
 export interface DeleteOptions {
   policy: string;
@@ -73,7 +73,7 @@ export async function deleteCollection(engine: Engine, target: Target, request: 
     }),
   );
   const metadata = { resourceVersion: String(engine.store.revision) };
-  return jsonAnswer(200, renderList(found, metadata, { kind, form: 'object', includeObject: 'Object', nowMs: 0 }));
+  return listAnswer(found, metadata, { kind, form: 'object', includeObject: 'Object', nowMs: 0 });
 }
 
 export interface Deletion {

@@ -9,7 +9,7 @@ import { badRequest, expired, forbiddenField, invalid, notFound, refuse, unsuppo
 import { keyIn } from '../stored-object.ts';
 import type { StoredObject } from '../stored-object.ts';
 import { filterOf, hasSelectors } from './filter.ts';
-import { includeObjectOf, renderList, renderObject } from './render.ts';
+import { includeObjectOf, listAnswer, renderObject } from './render.ts';
 import type { ListMeta } from './render.ts';
 
 /** How long a list at a version of the future waits for it. */
@@ -39,8 +39,7 @@ export async function listObjects(engine: Engine, target: Target, request: ApiRe
   const revision = page.at ?? engine.store.revision;
   const all = page.at === undefined ? engine.store.list(kind.resource, namespace) : engine.store.listAt(kind.resource, page.at, namespace);
   if (all === undefined) throw forgotten(page, engine.store.revision);
-  const { after } = page;
-  const rest = after === undefined ? all : all.filter((stored) => keyIn(stored.namespace, stored.name) > after);
+  const rest = page.after === undefined ? all : all.slice(firstBehind(all, page.after));
   const { items, left } = cut(rest, { filter, limit: page.limit });
   const metadata: ListMeta = { resourceVersion: String(revision) };
   const last = items.at(-1);
@@ -48,7 +47,20 @@ export async function listObjects(engine: Engine, target: Target, request: ApiRe
     metadata.continue = tokenOf(revision, keyIn(last.namespace, last.name));
     if (!hasSelectors(query)) metadata.remainingItemCount = left;
   }
-  return jsonAnswer(200, renderList(items, metadata, { kind, form, includeObject, nowMs: engine.clock.now() }));
+  return listAnswer(items, metadata, { kind, form, includeObject, nowMs: engine.clock.now() });
+}
+
+/** The index of the first object whose key is behind `key`. */
+function firstBehind(all: readonly StoredObject[], key: string): number {
+  let low = 0;
+  let high = all.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const found = all[middle];
+    if (found !== undefined && keyIn(found.namespace, found.name) > key) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 /** The first matches, and how many objects come behind them. */

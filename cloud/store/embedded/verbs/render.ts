@@ -1,12 +1,14 @@
 /** Owns the forms of an answer with objects: as they are, as a Table, or their metadata only. */
 import type { KubeObject } from '../../kube-api.ts';
+import { jsonAnswer } from '../api-request.ts';
+import type { PlainAnswer } from '../api-request.ts';
 import type { Kind } from '../kinds/kind.ts';
 import { groupVersionOf } from '../kinds/kind.ts';
 import type { Form } from '../negotiation.ts';
 import { badRequest } from '../status.ts';
 import { fullText, parseContent, parseObject, textIn } from '../stored-object.ts';
 import type { StoredObject } from '../stored-object.ts';
-import { partialMetadata, tableOf } from '../table.ts';
+import { partialMetadata, tableOf, tableRow } from '../table.ts';
 import type { IncludeObject } from '../table.ts';
 
 export interface Rendering {
@@ -46,23 +48,39 @@ export interface ListMeta {
   remainingItemCount?: number;
 }
 
-/** JSON of a list; the texts of the objects go in as they are. */
-export function renderList(stored: readonly StoredObject[], metadata: ListMeta, rendering: Rendering): string {
-  const { kind, form } = rendering;
-  const apiVersion = groupVersionOf(kind);
-  if (form === 'table') {
-    const objects = stored.map((each) => rowOf(each, rendering));
-    return JSON.stringify(tableOf(objects, { ...rendering, metadata: { ...metadata }, withColumns: true }));
+/** Longer lists are made as they are sent: whole, they would be held several times over, and the memory kept. */
+const LONG = 1000;
+
+export function listAnswer(stored: readonly StoredObject[], metadata: ListMeta, rendering: Rendering): PlainAnswer {
+  const pieces = rendering.form === 'table' ? tablePieces(stored, metadata, rendering) : listPieces(stored, metadata, rendering);
+  if (stored.length > LONG) return { ...jsonAnswer(200, ''), pieces };
+  return jsonAnswer(200, [...pieces].join(''));
+}
+
+function* tablePieces(stored: readonly StoredObject[], metadata: ListMeta, rendering: Rendering): Generator<string> {
+  const options = { ...rendering, metadata: { ...metadata }, withColumns: true };
+  const head = JSON.stringify(tableOf([], options));
+  yield head.slice(0, head.lastIndexOf(']'));
+  for (const [index, each] of stored.entries()) {
+    yield `${index === 0 ? '' : ','}${JSON.stringify(tableRow(rowOf(each, rendering), options))}`;
   }
-  const [listKind, listVersion] = form === 'partial' ? ['PartialObjectMetadataList', 'meta.k8s.io/v1'] : [kind.listKind, apiVersion];
-  const items = stored.map((each) => {
-    if (form === 'partial') return JSON.stringify(partialMetadata(parseObject(each, apiVersion)));
-    return kind.custom ? textIn(each, apiVersion) : withoutKind(each, kind);
-  });
+  yield ']}';
+}
+
+/** The texts of the objects go in as they are. */
+function* listPieces(stored: readonly StoredObject[], metadata: ListMeta, { kind, form }: Rendering): Generator<string> {
+  const apiVersion = groupVersionOf(kind);
+  const partial = form === 'partial';
   // Lists of custom kinds say so when there is no next page, as on the real server.
-  const shown = kind.custom && form === 'object' ? { continue: '', ...metadata } : metadata;
-  const head = JSON.stringify({ kind: listKind, apiVersion: listVersion, metadata: shown });
-  return `${head.slice(0, -1)},"items":[${items.join(',')}]}`;
+  const shown = kind.custom && !partial ? { continue: '', ...metadata } : metadata;
+  const [listKind, listVersion] = partial ? ['PartialObjectMetadataList', 'meta.k8s.io/v1'] : [kind.listKind, apiVersion];
+  yield `${JSON.stringify({ kind: listKind, apiVersion: listVersion, metadata: shown }).slice(0, -1)},"items":[`;
+  for (const [index, each] of stored.entries()) {
+    if (index > 0) yield ',';
+    if (partial) yield JSON.stringify(partialMetadata(parseObject(each, apiVersion)));
+    else yield kind.custom ? textIn(each, apiVersion) : withoutKind(each, kind);
+  }
+  yield ']}';
 }
 
 /** In lists of built-in kinds the items do not repeat the kind, as on the real server. */
