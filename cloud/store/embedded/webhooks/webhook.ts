@@ -107,7 +107,8 @@ function numberAt(value: unknown, key: string): number | undefined {
  * of the same resource. Undefined: the request is not for this webhook.
  */
 export function versionFor({ rules, exact }: Webhook, asked: Asked, versions: readonly Kind[]): Kind | undefined {
-  const matches = (kind: Kind): boolean => rules.some((rule) => ruleMatches(rule, { ...asked, kind }));
+  const { subresource, namespace, operation } = asked;
+  const matches = (kind: Kind): boolean => rules.some((rule) => ruleMatches(rule, { kind, subresource, namespace, operation }));
   if (matches(asked.kind)) return asked.kind;
   return exact ? undefined : versions.find((kind) => kind.resource === asked.kind.resource && matches(kind));
 }
