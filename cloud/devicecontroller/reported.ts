@@ -234,7 +234,7 @@ export class Reported {
   #track(view: DeviceView): Tracked {
     let tracked = this.#tracked.get(view.uid);
     if (tracked === undefined) {
-      tracked = { report: new DeviceReport(), progress: new DesiredProgress(view), desired: view.desired, desiredAtMs: -Infinity };
+      tracked = { report: new DeviceReport(), progress: new DesiredProgress(), desired: view.desired, desiredAtMs: -Infinity };
       this.#tracked.set(view.uid, tracked);
     }
     return tracked;

@@ -6,7 +6,8 @@ import { initCloud } from '#cloud/pki/init.ts';
 import { deviceModels, devices, events, type JsonPatchOperation } from '#cloud/store/kube-api.ts';
 import { boilerDevice, boilerModel, REGISTER, startBoiler, type Boiler } from '#test/simulators/modbus-boiler.ts';
 import { startTestCloud, type TestCloud } from '#test/support/cloud.ts';
-import { startTestEdge, type TestEdge } from '#test/support/edge.ts';
+import { thermostat } from '#test/support/device-objects.ts';
+import { ask, startTestEdge, watchMqtt, type TestEdge } from '#test/support/edge.ts';
 import { freePort } from '#test/support/ports.ts';
 import { tempDir } from '#test/support/temp-dir.ts';
 import { until } from '#test/support/until.ts';
@@ -151,6 +152,20 @@ test('what happens while the link is down is told when it is back, and nothing i
     'Normal DesiredWritten 51',
     'Warning WriteTimedOut 50',
   ]);
+});
+
+test('a mapper that says nothing of its writes is judged by its values, and a value set at the edge is told as that', async (world) => {
+  const { metadata, ...thermo } = thermostat({ name: 'boiler', model: 'boiler-model', desired: '23' });
+  await world.cloud.api.create(devices, { ...thermo, metadata: { name: metadata.name, namespace: 'default' } });
+  const mqtt = await watchMqtt(world.edge.port, ['$hw/events/device/boiler/#']);
+  const says = (twin: object): Promise<unknown> => ask(mqtt, '$hw/events/device/boiler/twin/update', { twin });
+  const known = async (): Promise<string> => JSON.stringify(await ask(mqtt, '$hw/events/device/boiler/twin/get', {}));
+  await until(async () => (await known()).includes('"23"'), { what: 'the device at the edge' });
+  await says({ setpoint: { actual: { value: '23.0' } } });
+  await saying(world, /^Normal DesiredReached: setpoint: desired 23 reached, observed 23\.0$/);
+  await says({ setpoint: { expected: { value: '40' } } });
+  await saying(world, /^Normal LocalOverride: .*setpoint is held at 40 \(the API wants 23\)$/);
+  await mqtt.close();
 });
 
 test('the state of a device is told when it changes', async (world) => {

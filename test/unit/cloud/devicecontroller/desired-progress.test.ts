@@ -14,7 +14,7 @@ const reached: WriteOutcome = { desired: '23', stamp: 5, result: 'reached', obse
 function rig(entry: Record<string, unknown> = {}, desired = '23') {
   const status = (text: string) => ({ twins: [{ propertyName: 'setpoint', desired: { value: text }, ...entry }] });
   let view = viewOf(thermostat({ status: status(desired) }), thermostatModel());
-  const progress = new DesiredProgress(view);
+  const progress = new DesiredProgress();
   const report = new DeviceReport();
   let version = 0;
   const take = (part: { value?: string; write?: WriteOutcome; override?: boolean }): string[] => {
@@ -26,7 +26,11 @@ function rig(entry: Record<string, unknown> = {}, desired = '23') {
     return [...(urgent ? ['urgent'] : []), ...events.map(({ reason, message }) => `${reason}: ${message}`)];
   };
   const desire = (text: string): void => void (view = viewOf(thermostat({ status: status(text) }), thermostatModel()));
-  return { take, desire };
+  const apiShows = (now: Record<string, unknown>): void => {
+    Object.assign(entry, now);
+    desire(desired);
+  };
+  return { take, desire, apiShows };
 }
 
 const WRITTEN = 'DesiredWritten: setpoint: desired 23 written, observed 23 in 41 ms';
@@ -41,6 +45,13 @@ test('an outcome is told once, however often it is repeated', () => {
 test('what the API shows was told before', () => {
   assert.equal(rig({ write: writeStatus(reached), reported: { value: '23' } }).take({ value: '23', write: reached }), []);
   assert.equal(rig({ reported: { value: '23' } }).take({ value: '23' }), []);
+});
+
+test('what another process told while it served the node is not told again', () => {
+  const here = rig();
+  assert.equal(here.take({ value: '20' }), []);
+  here.apiShows({ write: writeStatus(reached), reported: { value: '23' } });
+  assert.equal(here.take({ value: '23', write: reached }), []);
 });
 
 test('a mapper that says nothing of its writes is judged by its values', () => {
