@@ -138,14 +138,15 @@ test('the configuration is written once, tuned by whoever likes to, and written 
     );
     await clock.advance(120_000);
     assert.is(webhookOf(await configuration())['failurePolicy'], 'Fail');
+    const elsewhere = { op: 'replace', path: '/webhooks/0/clientConfig/url', value: 'https://192.0.2.1/' } as const;
+    await api.client.patch(webhookConfigurations, { name: CONFIGURATION }, { type: 'json', operations: [elsewhere] });
+    const restored = async (): Promise<boolean> => {
+      await clock.advance(61_000);
+      return (await urlIn()) === url;
+    };
+    await until(restored, { what: 'our address in place of another one' });
     await withoutConfiguration();
-    await until(
-      async () => {
-        await clock.advance(61_000);
-        return (await urlIn()) === url;
-      },
-      { what: 'the configuration' },
-    );
+    await until(restored, { what: 'the configuration' });
   });
 });
 
