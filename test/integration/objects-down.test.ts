@@ -3,43 +3,23 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { configmaps, endpoints, nodes, objectSyncs, pods, secrets, services, type KubeObject } from '#cloud/store/kube-api.ts';
 import type { BeehiveMessage } from '#wire/message.ts';
-import { startTestCloud, type TestCloud } from '#test/support/cloud.ts';
-import { configmap, createNode, podOf, removePod, said, setValue, stateOf } from '#test/support/down-objects.ts';
-import type { FakeEdge } from '#test/support/fake-edge.ts';
+import {
+  at,
+  configmap,
+  createNode,
+  others,
+  podOf,
+  recorded,
+  removePod,
+  said,
+  setValue,
+  stateOf,
+  syncsOf,
+  told,
+  withCloud,
+} from '#test/support/down-objects.ts';
 import { tempDir } from '#test/support/temp-dir.ts';
 import { until } from '#test/support/until.ts';
-
-const at = (name: string) => ({ namespace: 'default', name });
-
-async function withCloud(run: (cloud: TestCloud) => Promise<void>, options: Parameters<typeof startTestCloud>[0] = {}): Promise<void> {
-  const cloud = await startTestCloud(options);
-  try {
-    await run(cloud);
-  } finally {
-    await cloud.close();
-  }
-}
-
-const syncsOf = async (cloud: TestCloud, node: string): Promise<KubeObject[]> =>
-  (await cloud.api.list(objectSyncs)).items.filter(({ metadata }) => metadata.name.startsWith(`${node}.`));
-
-/** Name of the object -> version that the node acknowledged. */
-async function recorded(cloud: TestCloud, node: string): Promise<Map<string, string>> {
-  const items = (await syncsOf(cloud, node)).map(({ spec, status }) => {
-    const { objectKind, objectName } = spec as { objectKind: string; objectName: string };
-    return [
-      `${objectKind}/${objectName}`,
-      (status as { objectResourceVersion?: string } | undefined)?.objectResourceVersion ?? '',
-    ] as const;
-  });
-  return new Map(items.sort(([left], [right]) => (left < right ? -1 : 1)));
-}
-
-const told = (edge: FakeEdge, what: string, from = 0): Promise<BeehiveMessage> =>
-  edge.frame(what, ({ route, header }) => `${route.operation} ${route.resource}` === what && header.parent_msg_id === undefined, from);
-
-/** Messages about objects other than the Node itself. */
-const others = (edge: FakeEdge, from = 0): string[] => said(edge, from).filter((text) => !text.includes('/node/'));
 
 test('a node gets what its pods use, before the pods, and nothing else; what it acknowledges is recorded', async () => {
   await withCloud(async (cloud) => {
