@@ -7,6 +7,7 @@ import { cloudSchema } from '#cloud/config.ts';
 import { initCloud, issueNodeCertificate, type NodeFiles } from '#cloud/pki/init.ts';
 import { KubeClient } from '#cloud/store/kubeconfig/client.ts';
 import { readKubeconfig } from '#cloud/store/kubeconfig/file.ts';
+import { watchRequests } from './access-rules.ts';
 import { connectFakeEdge, type FakeEdge, type FakeEdgeOptions } from './fake-edge.ts';
 import { tempDir } from './temp-dir.ts';
 
@@ -45,6 +46,7 @@ export async function startTestCloud(options: TestCloudOptions = {}): Promise<Te
     ],
   });
   const logger = createLogger({ clock, level: 'debug', write: (line) => void log.push(line) });
+  const requests = watchRequests();
   const cloud = await startCloud({ config, dataDir, clock, log: logger, version: 'test' });
   const kubeconfig = options.kubeconfig ?? `${dataDir}/kubeconfig`;
   const api = new KubeClient({ access: readKubeconfig(kubeconfig), clock: systemClock });
@@ -66,6 +68,9 @@ export async function startTestCloud(options: TestCloudOptions = {}): Promise<Te
       for (const edge of edges) edge.close();
       api.close();
       await cloud.stop();
+      requests.end();
+      if (requests.refused.size === 0) return;
+      throw new Error(`cloudcore asked for what conf/kubernetes/rbac.yaml does not allow: ${[...requests.refused].join(' ')}`);
     },
   };
 }
