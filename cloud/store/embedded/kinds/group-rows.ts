@@ -14,6 +14,7 @@ import {
   prepareWebhooks,
 } from './policy-rules.ts';
 import type { Row } from './row.ts';
+import { checkLease } from './rules.ts';
 import { crdSchema } from './schemas.ts';
 import {
   bindingColumns,
@@ -162,6 +163,7 @@ export const groupRows: readonly Row[] = [
     columns: leaseColumns,
     persistence: 'never',
     createOnUpdate: true,
+    check: checkLease,
   },
   {
     group: 'apiextensions.k8s.io',

@@ -2,7 +2,7 @@
 import type { KubeObject, StatusCause } from '../../kube-api.ts';
 import { dig, isRecord, listAt, own, setOwn } from '../json-value.ts';
 import { deepEqual } from '../json-value.ts';
-import { forbiddenField, invalidValue } from '../status.ts';
+import { forbiddenField, invalidValue, required } from '../status.ts';
 import { checkQuantities, ensureRecord } from './checks.ts';
 
 const MOST_BYTES = 1024 * 1024;
@@ -48,7 +48,40 @@ export function checkSecret(object: KubeObject, previous: KubeObject | undefined
   const causes = [...checkKeys(object, ['data']), ...checkImmutable(object, previous)];
   if (previous !== undefined && previous['type'] !== object['type'])
     causes.push(invalidValue('type', object['type'], 'field is immutable'));
+  return [...causes, ...checkSecretContent(object)];
+}
+
+/** What a secret of a known type must have; of each group one is enough. */
+const SECRET_KEYS = new Map<unknown, readonly (readonly string[])[]>([
+  ['kubernetes.io/tls', [['tls.crt'], ['tls.key']]],
+  ['kubernetes.io/dockerconfigjson', [['.dockerconfigjson']]],
+  ['kubernetes.io/dockercfg', [['.dockercfg']]],
+  ['kubernetes.io/ssh-auth', [['ssh-privatekey']]],
+  ['kubernetes.io/basic-auth', [['username', 'password']]],
+]);
+
+function checkSecretContent(object: KubeObject): StatusCause[] {
+  const groups = SECRET_KEYS.get(object['type']) ?? [];
+  const causes = groups
+    .filter((keys) => keys.every((key) => own(object['data'], key) === undefined))
+    .flatMap((keys) => keys.map((key) => required(`data[${key}]`)));
+  const account = 'kubernetes.io/service-account.name';
+  if (object['type'] === 'kubernetes.io/service-account-token' && (object.metadata.annotations?.[account] ?? '') === '')
+    causes.push(required(`metadata.annotations[${account}]`));
   return causes;
+}
+
+export function checkLease(object: KubeObject): StatusCause[] {
+  const duration = dig(object, 'spec', 'leaseDurationSeconds');
+  const transitions = dig(object, 'spec', 'leaseTransitions');
+  return [
+    ...(typeof duration === 'number' && duration <= 0
+      ? [invalidValue('spec.leaseDurationSeconds', duration, 'must be greater than 0')]
+      : []),
+    ...(typeof transitions === 'number' && transitions < 0
+      ? [invalidValue('spec.leaseTransitions', transitions, 'must be greater than or equal to 0')]
+      : []),
+  ];
 }
 
 export function checkEvent(object: KubeObject): StatusCause[] {

@@ -95,7 +95,10 @@ export async function deleteStored(engine: Engine, { kind, stored, options }: De
   const shortened = !first && shortenGrace(object, grace, () => timeText(engine.clock.now() + grace * 1000));
   if (finalizers.length > 0) metadata.finalizers = finalizers;
   else delete metadata.finalizers;
-  if (first && kind.resource === 'namespaces') markTerminating(object);
+  if (first && kind.resource === 'namespaces') {
+    markTerminating(object);
+    delete metadata.deletionGracePeriodSeconds;
+  }
   if (mayVanish(object)) {
     if (first) unmarkDeleted(object);
     if (!options.dryRun) await engine.store.write({ resource: kind.resource, object, remove: true, persistence: kind.persistence }).done;
