@@ -3,21 +3,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { configmaps, endpoints, nodes, objectSyncs, pods, secrets, services, type KubeObject } from '#cloud/store/kube-api.ts';
 import type { BeehiveMessage } from '#wire/message.ts';
-import {
-  at,
-  configmap,
-  createNode,
-  others,
-  podOf,
-  recorded,
-  removePod,
-  said,
-  setValue,
-  stateOf,
-  syncsOf,
-  told,
-  withCloud,
-} from '#test/support/down-objects.ts';
+import { others, recorded, syncsOf, told, withCloud } from '#test/support/down-cloud.ts';
+import { at, configmap, createNode, podOf, removePod, said, setValue, stateOf } from '#test/support/down-objects.ts';
 import { tempDir } from '#test/support/temp-dir.ts';
 import { until } from '#test/support/until.ts';
 

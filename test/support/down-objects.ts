@@ -1,7 +1,6 @@
 /** Owns the objects that tests send down to nodes, and what a stand-in for an edge has of them after its frames. */
 import type { BeehiveMessage } from '#wire/message.ts';
-import { configmaps, nodes, objectSyncs, pods, type KubeApi, type KubeObject, type KubeObjectInput } from '#cloud/store/kube-api.ts';
-import { startTestCloud, type TestCloud } from './cloud.ts';
+import { configmaps, nodes, pods, type KubeApi, type KubeObject, type KubeObjectInput } from '#cloud/store/kube-api.ts';
 import type { FakeEdge } from './fake-edge.ts';
 
 export const EDGE_LABELS = { 'node-role.kubernetes.io/edge': '', 'kubernetes.io/hostname': 'pi' };
@@ -63,36 +62,3 @@ export function stateOf(frames: readonly BeehiveMessage[]): Map<string, string> 
 }
 
 export const at = (name: string) => ({ namespace: 'default', name });
-
-export async function withCloud(
-  run: (cloud: TestCloud) => Promise<void>,
-  options: Parameters<typeof startTestCloud>[0] = {},
-): Promise<void> {
-  const cloud = await startTestCloud(options);
-  try {
-    await run(cloud);
-  } finally {
-    await cloud.close();
-  }
-}
-
-export const syncsOf = async (cloud: TestCloud, node: string): Promise<KubeObject[]> =>
-  (await cloud.api.list(objectSyncs)).items.filter(({ metadata }) => metadata.name.startsWith(`${node}.`));
-
-/** Name of the object -> version that the node acknowledged. */
-export async function recorded(cloud: TestCloud, node: string): Promise<Map<string, string>> {
-  const items = (await syncsOf(cloud, node)).map(({ spec, status }) => {
-    const { objectKind, objectName } = spec as { objectKind: string; objectName: string };
-    return [
-      `${objectKind}/${objectName}`,
-      (status as { objectResourceVersion?: string } | undefined)?.objectResourceVersion ?? '',
-    ] as const;
-  });
-  return new Map(items.sort(([left], [right]) => (left < right ? -1 : 1)));
-}
-
-export const told = (edge: FakeEdge, what: string, from = 0): Promise<BeehiveMessage> =>
-  edge.frame(what, ({ route, header }) => `${route.operation} ${route.resource}` === what && header.parent_msg_id === undefined, from);
-
-/** Messages about objects other than the Node itself. */
-export const others = (edge: FakeEdge, from = 0): string[] => said(edge, from).filter((text) => !text.includes('/node/'));

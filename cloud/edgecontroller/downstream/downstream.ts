@@ -3,7 +3,7 @@ import { HiveletError } from '#beehive/errors.ts';
 import type { Context, Health, Module } from '#beehive/module.ts';
 import { isKubeError, keyOf, nodes, pods, services, type KubeApi, type KubeObject } from '../../store/kube-api.ts';
 import { Reflector } from '../../store/kubeconfig/reflector.ts';
-import { EDGE_LABEL } from '../node-registration.ts';
+import { EDGE_LABEL, isEdgeNode } from '../node-registration.ts';
 import { downKey, downTypes, parseDownKey, type DownName, type DownType } from './down-key.ts';
 import { confirmUnwanted, listAll } from './live-check.ts';
 import { Loads } from './loads.ts';
@@ -35,6 +35,9 @@ interface Parts {
   reading: Set<DownType>;
 }
 
+/** Nodes may connect after so long with a part of the kinds; the rest follows. */
+const PATIENCE_MS = 5000;
+
 export class Downstream implements Module {
   readonly name = 'downstream';
   readonly #options: DownstreamOptions;
@@ -55,9 +58,9 @@ export class Downstream implements Module {
     // Which pods count depends on the nodes, and which of the others on the pods.
     await begin('node');
     await begin('pod');
-    // An API that does not serve these, or does not let us read them, must not keep the others from the nodes.
-    for (const type of ['service', 'endpoints'] as const) begin(type).catch(() => undefined);
-    await Promise.all([begin('configmap'), begin('secret')]);
+    const others = (['configmap', 'secret', 'service', 'endpoints'] as const).map((type) => begin(type).catch(() => undefined));
+    // An API that does not serve one of these, or does not let us read it, must not keep the rest from the nodes.
+    await Promise.race([Promise.all(others), context.clock.sleep(PATIENCE_MS, context.signal)]);
     const counts = [...parts.shelves].map(([type, shelf]) => `${type} ${shelf.objects.size}`);
     context.log.info('downstream.synced', { held: counts.join(', ') });
   }
@@ -164,7 +167,7 @@ export class Downstream implements Module {
 
   #isKept(type: DownType, { metadata, ...rest }: KubeObject, location: LocationCache): boolean {
     const { namespace = '', name } = metadata;
-    if (type === 'node') return true;
+    if (type === 'node') return isEdgeNode({ metadata, ...rest });
     if (type === 'pod') return this.isEdge(nodeOf({ metadata, ...rest }));
     if (type === 'service') return location.isUsed(namespace);
     return location.users(downKey(type, { namespace, name })).size > 0;

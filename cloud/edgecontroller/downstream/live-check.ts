@@ -10,7 +10,7 @@ import {
   type ResourceType,
 } from '../../store/kube-api.ts';
 import { downTypes, parseDownKey, type DownName } from './down-key.ts';
-import { referencesOf, selects } from './references.ts';
+import { nodeOf, referencesOf, selects } from './references.ts';
 
 const PAGE = 500;
 
@@ -30,7 +30,8 @@ export async function confirmUnwanted(
   api: KubeApi,
   { node, keys, signal }: { node: string; keys: readonly string[]; signal: AbortSignal },
 ): Promise<Set<string>> {
-  const own = await listAll(api, pods, { fieldSelector: `spec.nodeName=${node}`, signal });
+  const found = await listAll(api, pods, { fieldSelector: `spec.nodeName=${node}`, signal });
+  const own = found.filter((pod) => nodeOf(pod) === node);
   const bound = new Set(own.map(({ metadata }) => keyOf(metadata)));
   const used = new Set(own.flatMap(referencesOf));
   const unwanted = new Set<string>();
