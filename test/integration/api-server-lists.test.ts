@@ -47,9 +47,9 @@ async function list(
   api: TestApiServer,
   query: string | Record<string, string | undefined>,
 ): Promise<ListBody & { status: number; names: string[] }> {
-  const { status, text } = await api.raw({
-    path: `${COLLECTION}?${new URLSearchParams(typeof query === 'string' ? query : Object.entries(query).map(([key, value = '']) => [key, value])).toString()}`,
-  });
+  const parts =
+    typeof query === 'string' ? [query] : Object.entries(query).map(([key, value = '']) => `${key}=${encodeURIComponent(value)}`);
+  const { status, text } = await api.raw({ path: `${COLLECTION}?${parts.join('&')}` });
   const body = JSON.parse(text) as ListBody;
   return { ...body, status, names: (body.items ?? []).map(({ metadata }) => metadata.name) };
 }
