@@ -116,6 +116,17 @@ test('what the first pod uses is wanted, what the last one used no more is let g
   assert.equal([[...cache.keys('n1')], [...cache.users('default/configmap/shared')], cache.isUsed('default')], [[], [], false]);
 });
 
+test('what two pods of a node use is let go with the second of them', () => {
+  const { cache, news } = rig();
+  cache.putPod(using('a', 'n1', 'shared'));
+  cache.putPod(using('b', 'n1', 'shared'));
+  news();
+  cache.removePod(using('a', 'n1'));
+  assert.equal(news(), ['n1 default/pod/a', '-default/pod/a']);
+  cache.removePod(using('b', 'n1'));
+  assert.ok(news().includes('-default/configmap/shared'));
+});
+
 test('a service counts for the nodes of the pods it selects, with its endpoints, as long as it does', () => {
   const { cache, news } = rig();
   cache.putPod(using('a', 'n1'));
