@@ -9,7 +9,7 @@ import { parseListen, type settings } from './config.ts';
 import { cloudFiles, readAdminAccess } from './pki/init.ts';
 import { readFile } from 'node:fs/promises';
 import { openApiServer, type ApiServer } from './store/embedded/server.ts';
-import { ADMIN_GROUP } from './store/embedded/access.ts';
+import { ADMIN_GROUP } from './store/embedded/access/user.ts';
 import { KubeClient } from './store/kubeconfig/client.ts';
 import { readInClusterAccess, readKubeconfig, writeKubeconfig, type KubeAccess } from './store/kubeconfig/file.ts';
 

@@ -295,15 +295,4 @@ test('the admin may act as another, who may do what he may', async () => {
   assert.match(String(refused.body['message']), /users "ann" is forbidden: User "low" cannot impersonate resource "users"/);
 });
 
-test('a token of a service account is refused with a sentence', async () => {
-  await create('/api/v1/namespaces/default/serviceaccounts', { metadata: { name: 'sa1' } });
-  const { status, body } = await post('/api/v1/namespaces/default/serviceaccounts/sa1/token', {
-    apiVersion: 'authentication.k8s.io/v1',
-    kind: 'TokenRequest',
-    spec: {},
-  });
-  assert.equal([status, body['reason']], [501, 'NotImplemented']);
-  assert.match(String(body['message']), /tokens of service accounts are not issued by this server yet/);
-});
-
 test.run();

@@ -269,7 +269,8 @@ test('nobody without credentials sees more than health and version', async () =>
   for (const path of ['/api', '/apis', '/openapi/v3', '/api/v1/nodes', '/api/v1/namespaces/default/secrets/x', '/metrics']) {
     assert.is((await api.raw({ path, token: null })).status, 403, path);
     assert.is((await api.raw({ path, token: 'wrong' })).status, 401, path);
-    assert.is((await api.raw({ path, token: 'low' })).status, 403, path);
+    const described = /^\/(api|apis|openapi\/v3)$/.test(path);
+    assert.is((await api.raw({ path, token: 'low' })).status, described ? 200 : 403, path);
   }
   assert.is((await api.raw({ method: 'DELETE', path: '/healthz', token: null, body: '' })).status, 200);
 });

@@ -2,7 +2,9 @@
 
 export interface User {
   name: string;
+  uid?: string;
   groups: readonly string[];
+  extra?: Readonly<Record<string, readonly string[]>>;
 }
 
 export interface ApiRequest {

@@ -1,6 +1,8 @@
 /** Owns what all verbs share: the store, the kinds, the clock. */
 import type { Clock } from '#beehive/clock.ts';
 import type { Logger } from '#beehive/log.ts';
+import type { AccountTokens } from './access/account-tokens.ts';
+import type { Rbac } from './access/rbac.ts';
 import type { KindRegistry } from './kinds/registry.ts';
 import type { Kind } from './kinds/kind.ts';
 import type { ObjectStore } from './object-store.ts';
@@ -10,6 +12,8 @@ export interface Engine {
   store: ObjectStore;
   registry: KindRegistry;
   webhooks: Webhooks;
+  rbac: Rbac;
+  accounts: AccountTokens;
   clock: Clock;
   log: Logger;
 }

@@ -1,6 +1,6 @@
 /** Owns the paths: which of them name resources, which answer questions about the server, and which do not exist. */
 import { type KubeError } from '../kube-api.ts';
-import { isOpen, mayDoEverything } from './access.ts';
+import { isOpen, isWatch } from './access/attempt.ts';
 import type { ApiAnswer, ApiRequest, PlainAnswer } from './api-request.ts';
 import { jsonAnswer, textAnswer } from './api-request.ts';
 import { aggregated, apiGroup, apiGroupList, apiResourceList, apiVersions } from './discovery.ts';
@@ -8,13 +8,14 @@ import type { Engine, ItemTarget, Target } from './engine.ts';
 import { aggregatedVersion } from './negotiation.ts';
 import type { OpenApi } from './openapi.ts';
 import { OPENAPI_V2_ASKED, OPENAPI_V2_TYPE, openApiV2 } from './protobuf/openapi-v2.ts';
-import { badRequest, forbidden, methodNotAllowed, noSuchResource, refuse } from './status.ts';
+import { badRequest, methodNotAllowed, noSuchResource, refuse } from './status.ts';
 import { deleteCollection, deleteObject } from './verbs/delete.ts';
 import { patchObject } from './verbs/patch.ts';
 import { getObject, listObjects } from './verbs/read.ts';
 import { bindByBody, bindPod, evictPod, isStream, refuseStream } from './verbs/pods.ts';
-import { answerReview, asksAboutSelf, isReview, refuseToken } from './verbs/reviews.ts';
+import { answerReview, isReview } from './verbs/reviews.ts';
 import { scaleObject } from './verbs/scale.ts';
+import { answerTokenRequest } from './verbs/token-request.ts';
 import { watchObjects } from './verbs/watch.ts';
 import { createObject, updateObject } from './verbs/write.ts';
 import { whileOvertaken } from './webhooks/ask.ts';
@@ -32,11 +33,10 @@ export interface Routes {
 const AGGREGATED_TYPE = 'application/json;g=apidiscovery.k8s.io;v=VERSION;as=APIGroupDiscoveryList';
 const NOT_FOUND_TEXT = '404 page not found\n';
 
-/** Throws `KubeError`. */
+/** Whether the user may was asked before. Throws `KubeError`. */
 export async function answer(routes: Routes, request: ApiRequest): Promise<ApiAnswer> {
-  const { segments, user } = request;
+  const { segments } = request;
   if (isOpen(segments)) return openAnswer(routes, segments);
-  if (!mayDoEverything(user) && !asksAboutSelf(segments, user)) throw refuseUser(routes, request);
   const [root = '', ...rest] = segments;
   if (root === 'api') return coreAnswer(routes, request, rest);
   if (root === 'apis') return groupAnswer(routes, request, rest);
@@ -141,7 +141,7 @@ function targetOf({ registry }: Engine, { group, version, path }: ResourcePath):
 }
 
 function collectionAnswer(engine: Engine, target: Target, request: ApiRequest): ApiAnswer | Promise<ApiAnswer> {
-  if (isReview(target)) return answerReview(target, request);
+  if (isReview(target)) return answerReview(engine, target, request);
   if (target.kind.resource === 'bindings') return bindByBody(engine, target, request);
   switch (request.method) {
     case 'GET':
@@ -156,11 +156,6 @@ function collectionAnswer(engine: Engine, target: Target, request: ApiRequest): 
     default:
       throw methodNotAllowed();
   }
-}
-
-function isWatch(query: URLSearchParams): boolean {
-  const wanted = query.get('watch');
-  return wanted !== null && wanted !== '0' && wanted.toLowerCase() !== 'false';
 }
 
 function itemAnswer(engine: Engine, target: ItemTarget, request: ApiRequest): Promise<ApiAnswer> {
@@ -202,50 +197,11 @@ function belowAnswer(engine: Engine, target: ItemTarget, request: ApiRequest): P
   if (!(kind.subresources ?? []).some(({ name }) => name === subresource)) return undefined;
   if (kind.resource === 'pods' && isStream(subresource)) return refuseStream(engine, target);
   if (request.method !== 'POST') throw methodNotAllowed();
-  if (subresource === 'token') return refuseToken(engine, target, request);
+  if (subresource === 'token') return answerTokenRequest(engine, target, request);
   return subresource === 'binding' ? bindPod(engine, target, request) : evictPod(engine, target, request);
 }
 
 function refuseMissingStatus({ kind, name }: ItemTarget): KubeError {
   const details = { name, group: kind.group, kind: kind.plural };
   return refuse(404, 'NotFound', { message: `${kind.resource} "${name}" not found`, details });
-}
-
-/** 403 in the words of Kubernetes: who may not do what, where. */
-function refuseUser({ engine }: Routes, request: ApiRequest): KubeError {
-  const { segments, user, method } = request;
-  const [root = '', ...rest] = segments;
-  const [group, version, ...path] = root === 'api' ? ['', ...rest] : rest;
-  const target = version === undefined || path.length === 0 ? undefined : targetOf(engine, { group: group ?? '', version, path });
-  if (target === undefined) {
-    const verb = method.toLowerCase();
-    const shown = `/${segments.join('/')}`;
-    return refuse(403, 'Forbidden', { message: `forbidden: User "${user.name}" cannot ${verb} path "${shown}"`, details: {} });
-  }
-  const { kind, name, namespace } = target;
-  const verb = verbOf(request, name);
-  return forbidden({
-    group: kind.group,
-    plural: kind.plural,
-    user: user.name,
-    verb,
-    ...(name === undefined ? {} : { name }),
-    ...(namespace === undefined ? {} : { namespace }),
-  });
-}
-
-function verbOf({ method, query }: ApiRequest, name: string | undefined): string {
-  const item = name !== undefined;
-  switch (method) {
-    case 'POST':
-      return 'create';
-    case 'PUT':
-      return 'update';
-    case 'PATCH':
-      return 'patch';
-    case 'DELETE':
-      return item ? 'delete' : 'deletecollection';
-    default:
-      return item ? 'get' : isWatch(query) ? 'watch' : 'list';
-  }
 }

@@ -6,21 +6,26 @@ import { join } from 'node:path';
 import type { Clock } from '#beehive/clock.ts';
 import { messageOf } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
-import { KubeError, PERSIST_HEADER } from '../kube-api.ts';
-import { Access, actingAs } from './access.ts';
-import type { TokenUser } from './access.ts';
-import type { ApiAnswer, ApiRequest, User } from './api-request.ts';
+import { KubeError } from '../kube-api.ts';
+import { AccountTokens } from './access/account-tokens.ts';
+import { RoleAggregation } from './access/aggregation.ts';
+import { attemptOf } from './access/attempt.ts';
+import { Authentication } from './access/authentication.ts';
+import type { TokenUser } from './access/authentication.ts';
+import { ensureRoles } from './access/built-in-roles.ts';
+import { actingAs } from './access/impersonation.ts';
+import { Rbac } from './access/rbac.ts';
+import type { ApiAnswer } from './api-request.ts';
 import { readBody, sendBody, sendPieces } from './http-body.ts';
 import { Housekeeping, ensureNamespaces } from './housekeeping.ts';
+import { headOf, withBody } from './http-request.ts';
 import { KindRegistry } from './kinds/registry.ts';
 import { createListener, listenFailure } from './listener.ts';
-import { mediaTypeOf } from './negotiation.ts';
 import { ObjectStore } from './object-store.ts';
 import { OpenApi } from './openapi.ts';
-import { PROTOBUF_TYPE } from './protobuf/decode.ts';
 import { answer } from './routes.ts';
 import type { Routes } from './routes.ts';
-import { badRequest, internal, unauthorized } from './status.ts';
+import { internal, unauthorized } from './status.ts';
 import { ObjectStorage } from './storage.ts';
 import { parseObject } from './stored-object.ts';
 import type { WindowBounds } from './watch-window.ts';
@@ -35,6 +40,8 @@ export interface ApiServerOptions {
   /** PEM texts; `ca`, when given, is what client certificates are checked with. */
   tls: { cert: string; key: string; ca?: string };
   tokens: readonly TokenUser[];
+  /** PEM of an EC P-256 key: what tokens of ServiceAccounts are signed with. Without one they end with the process. */
+  accountKey?: string;
   clock: Clock;
   log: Logger;
   /** Path of better_sqlite3.node where the program is one bundled file. */
@@ -81,7 +88,8 @@ class EmbeddedServer implements ApiServer {
   readonly #options: ApiServerOptions;
   readonly #store: ObjectStore;
   readonly #storage: ObjectStorage;
-  readonly #access: Access;
+  readonly #authentication: Authentication;
+  readonly #aggregation: RoleAggregation;
   readonly #routes: Routes;
   readonly #housekeeping: Housekeeping;
   readonly #server: Server;
@@ -92,15 +100,17 @@ class EmbeddedServer implements ApiServer {
   clusterUid = '';
 
   constructor(options: ApiServerOptions, store: ObjectStore, storage: ObjectStorage) {
-    const { clock, log, tls, tokens } = options;
+    const { clock, log, tls, tokens, accountKey } = options;
     this.#options = options;
     this.#store = store;
     this.#storage = storage;
-    this.#access = new Access(tokens);
     const registry = new KindRegistry();
     followDefinitions(store, registry, log);
     this.webhooks = new Webhooks({ store, registry, clock, log });
-    const engine = { store, registry, webhooks: this.webhooks, clock, log };
+    const accounts = new AccountTokens({ key: accountKey, store, clock });
+    this.#authentication = new Authentication({ tokens, accounts, clock });
+    this.#aggregation = new RoleAggregation({ store, log });
+    const engine = { store, registry, webhooks: this.webhooks, rbac: new Rbac(store, log), accounts, clock, log };
     this.#housekeeping = new Housekeeping(engine);
     this.#routes = {
       engine,
@@ -125,6 +135,8 @@ class EmbeddedServer implements ApiServer {
   async open(): Promise<void> {
     const { listen, log } = this.#options;
     this.clusterUid = await ensureNamespaces(this.#routes.engine);
+    await ensureRoles(this.#routes.engine);
+    await this.#aggregation.start();
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', (cause: NodeJS.ErrnoException) => reject(listenFailure(listen, cause)));
       this.#server.listen(listen.port, listen.host, resolve);
@@ -148,7 +160,7 @@ class EmbeddedServer implements ApiServer {
     });
     await closed;
     grace.cancel();
-    await this.#housekeeping.stop();
+    await Promise.all([this.#housekeeping.stop(), this.#aggregation.stop()]);
     this.webhooks.close();
     await this.#store.close();
     this.#storage.close();
@@ -162,11 +174,13 @@ class EmbeddedServer implements ApiServer {
   async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     response.on('error', () => undefined);
     try {
-      const known = this.#access.userOf(incoming.headers.authorization, incoming.socket);
+      const known = this.#authentication.userOf(incoming.headers.authorization, incoming.socket);
       if (known === undefined) throw unauthorized();
-      const user = actingAs(known, incoming.headers);
-      const body = await readBody(incoming);
-      const request = requestOf(incoming, { user, body });
+      const { rbac } = this.#routes.engine;
+      const user = actingAs(rbac, known, incoming);
+      const head = headOf(incoming, user);
+      rbac.demand(user, attemptOf(head));
+      const request = withBody(head, await readBody(incoming));
       await this.#send(response, await answer(this.#routes, request));
     } catch (error) {
       this.#refuse(response, error, incoming);
@@ -230,6 +244,7 @@ class EmbeddedServer implements ApiServer {
       'Cache-Control': 'no-cache, private',
       'Content-Length': Buffer.byteLength(body),
     };
+    if (status.code === 403) headers['X-Content-Type-Options'] = 'nosniff';
     // The rest of a body that is too large is not read.
     if (status.code === 413) headers['Connection'] = 'close';
     response.writeHead(status.code ?? 500, headers);
@@ -252,36 +267,6 @@ function followDefinitions(store: ObjectStore, registry: KindRegistry, log: Logg
     if (event.type === 'DELETED') registry.remove(event.object.name);
     else registry.install(parseObject(event.object, apiVersion));
   });
-}
-
-function requestOf(incoming: IncomingMessage, { user, body }: { user: User; body: Buffer }): ApiRequest {
-  const contentType = incoming.headers['content-type'] ?? '';
-  const binary = mediaTypeOf(contentType) === PROTOBUF_TYPE;
-  const url = incoming.url ?? '/';
-  const at = url.indexOf('?');
-  const path = at < 0 ? url : url.slice(0, at);
-  return {
-    method: incoming.method ?? 'GET',
-    segments: path
-      .split('/')
-      .filter((part) => part !== '')
-      .map(decode),
-    query: new URLSearchParams(at < 0 ? '' : url.slice(at + 1)),
-    accept: incoming.headers.accept ?? '',
-    contentType,
-    ...(binary ? { body: '', bytes: body } : { body: body.toString('utf8') }),
-    user,
-    userAgent: incoming.headers['user-agent'] ?? '',
-    persistLater: incoming.headers[PERSIST_HEADER.toLowerCase()] === 'later',
-  };
-}
-
-function decode(part: string): string {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    throw badRequest(`the path has an invalid escape: ${part}`);
-  }
 }
 
 function warn(response: ServerResponse, warnings: readonly string[]): void {

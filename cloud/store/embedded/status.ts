@@ -104,19 +104,3 @@ export const forbiddenField = (field: string, why: string): StatusCause => ({
   message: `Forbidden: ${why}`,
   field,
 });
-
-export interface Attempt extends ResourceName {
-  user: string;
-  verb: string;
-  name?: string;
-  namespace?: string;
-}
-
-export function forbidden({ user, verb, name, namespace, ...resource }: Attempt): KubeError {
-  const object = name === undefined ? qualified(resource) : `${qualified(resource)} "${name}"`;
-  const scope = namespace === undefined ? 'at the cluster scope' : `in the namespace "${namespace}"`;
-  return refuse(403, 'Forbidden', {
-    message: `${object} is forbidden: User "${user}" cannot ${verb} resource "${resource.plural}" in API group "${resource.group}" ${scope}`,
-    details: detailsOf(resource, name),
-  });
-}

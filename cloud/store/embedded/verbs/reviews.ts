@@ -1,38 +1,34 @@
-/** Owns questions about access, answered by the rules of access.ts, and the request for a token, which is refused. */
-import { ADMIN_GROUP, AUTHENTICATED, isOpen, mayDoEverything } from '../access.ts';
+/** Owns questions about access: who somebody is, and what they may do. */
+import type { Attempt } from '../access/attempt.ts';
+import type { Rbac } from '../access/rbac.ts';
+import { ruleBody } from '../access/rules.ts';
 import type { ApiAnswer, ApiRequest, User } from '../api-request.ts';
 import { jsonAnswer } from '../api-request.ts';
-import type { Engine, ItemTarget, Target } from '../engine.ts';
+import type { Engine, Target } from '../engine.ts';
 import { isRecord, listAt, own, textAt } from '../json-value.ts';
 import type { JsonRecord } from '../json-value.ts';
 import { readObject } from '../negotiation.ts';
-import { detailsOf, invalid, invalidValue, methodNotAllowed, notFound, refuse, required } from '../status.ts';
+import { invalid, invalidValue, methodNotAllowed, required } from '../status.ts';
 import { readEnvelope } from './admission.ts';
 
-const SELF = new Set(['selfsubjectaccessreviews', 'selfsubjectrulesreviews', 'selfsubjectreviews']);
-const ANSWERS = new Map<string, (object: JsonRecord, user: User) => JsonRecord>([
-  ['selfsubjectaccessreviews', (object, user) => decide(own(object, 'spec'), user)],
-  ['subjectaccessreviews', (object) => decide(own(object, 'spec'), subjectOf(own(object, 'spec')))],
-  ['localsubjectaccessreviews', (object) => decide(own(object, 'spec'), subjectOf(own(object, 'spec')))],
-  ['selfsubjectrulesreviews', (_object, user) => rulesOf(user)],
-  ['selfsubjectreviews', (_object, { name, groups }) => ({ userInfo: { username: name, groups: [...groups] } })],
+const ANSWERS = new Map<string, (rbac: Rbac, object: JsonRecord, user: User) => JsonRecord>([
+  ['selfsubjectaccessreviews', (rbac, object, user) => decide(rbac, own(object, 'spec'), user)],
+  ['subjectaccessreviews', (rbac, object) => decide(rbac, own(object, 'spec'), subjectOf(own(object, 'spec')))],
+  ['localsubjectaccessreviews', (rbac, object) => decide(rbac, own(object, 'spec'), subjectOf(own(object, 'spec')))],
+  ['selfsubjectrulesreviews', (rbac, object, user) => rulesOf(rbac, textAt(object, 'spec', 'namespace'), user)],
+  ['selfsubjectreviews', (_rbac, _object, user) => ({ userInfo: userInfoOf(user) })],
 ]);
-
-/** Everybody who has a name here may ask what they may. */
-export function asksAboutSelf(segments: readonly string[], user: User): boolean {
-  return segments.length === 4 && segments[0] === 'apis' && SELF.has(segments[3] ?? '') && user.groups.includes(AUTHENTICATED);
-}
 
 export function isReview({ kind }: Target): boolean {
   return ANSWERS.has(kind.plural) && !kind.custom;
 }
 
 /** Throws 400, 405, 422. */
-export async function answerReview({ kind, namespace }: Target, request: ApiRequest): Promise<ApiAnswer> {
+export async function answerReview({ rbac }: Engine, { kind, namespace }: Target, request: ApiRequest): Promise<ApiAnswer> {
   if (request.method !== 'POST') throw methodNotAllowed();
   const object = readEnvelope(kind, await readObject(request, kind));
   checkReview(kind.kind, object, namespace);
-  const status = ANSWERS.get(kind.plural)?.(object, request.user) ?? {};
+  const status = ANSWERS.get(kind.plural)?.(rbac, object, request.user) ?? {};
   const { spec } = object;
   return jsonAnswer(201, {
     apiVersion: object.apiVersion,
@@ -65,33 +61,35 @@ function subjectOf(spec: unknown): User {
   return { name: textAt(spec, 'user'), groups: listAt(spec, 'groups').filter((group) => typeof group === 'string') };
 }
 
-function decide(spec: unknown, user: User): JsonRecord {
-  if (mayDoEverything(user)) return { allowed: true, reason: `members of ${ADMIN_GROUP} may do everything` };
-  const path = textAt(spec, 'nonResourceAttributes', 'path');
-  if (path !== '' && isOpen(path.split('/').filter((part) => part !== ''))) return { allowed: true, reason: 'open to everybody' };
-  const group = textAt(spec, 'resourceAttributes', 'group');
-  const asks = group.startsWith('auth') && SELF.has(textAt(spec, 'resourceAttributes', 'resource'));
-  if (asks && textAt(spec, 'resourceAttributes', 'verb') === 'create' && user.groups.includes(AUTHENTICATED)) return { allowed: true };
-  return { allowed: false, reason: `only members of ${ADMIN_GROUP} have access` };
+function decide(rbac: Rbac, spec: unknown, user: User): JsonRecord {
+  const { allowed, reason } = rbac.decide(user, attemptIn(spec));
+  return { allowed, ...(reason === '' ? {} : { reason }) };
 }
 
-function rulesOf(user: User): JsonRecord {
-  const open = { verbs: ['get'], nonResourceURLs: ['/healthz', '/livez', '/readyz', '/version'] };
-  if (!mayDoEverything(user)) {
-    const apiGroups = ['authorization.k8s.io', 'authentication.k8s.io'];
-    return { resourceRules: [{ verbs: ['create'], apiGroups, resources: [...SELF] }], nonResourceRules: [open], incomplete: false };
+function attemptIn(spec: unknown): Attempt {
+  const asked = own(spec, 'resourceAttributes');
+  if (asked === undefined) {
+    return { verb: textAt(spec, 'nonResourceAttributes', 'verb'), path: textAt(spec, 'nonResourceAttributes', 'path') };
   }
   return {
-    resourceRules: [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }],
-    nonResourceRules: [{ verbs: ['*'], nonResourceURLs: ['*'] }],
+    verb: textAt(asked, 'verb'),
+    group: textAt(asked, 'group'),
+    resource: textAt(asked, 'resource'),
+    subresource: textAt(asked, 'subresource'),
+    namespace: textAt(asked, 'namespace'),
+    name: textAt(asked, 'name'),
+  };
+}
+
+function rulesOf(rbac: Rbac, namespace: string, user: User): JsonRecord {
+  const rules = rbac.rulesOf(user, namespace);
+  return {
+    resourceRules: rules.filter(({ resources }) => resources.length > 0).map(ruleBody),
+    nonResourceRules: rules.filter(({ nonResourceURLs }) => nonResourceURLs.length > 0).map(ruleBody),
     incomplete: false,
   };
 }
 
-/** Throws 404 where there is no such account, else 501: nobody could check such a token here. */
-export async function refuseToken(engine: Engine, { kind, namespace, name }: ItemTarget, request: ApiRequest): Promise<never> {
-  await readObject(request, { kind: 'TokenRequest', custom: false });
-  if (engine.store.get(kind.resource, namespace ?? '', name) === undefined) throw notFound(kind, name);
-  const message = `tokens of service accounts are not issued by this server yet: use the token of the kubeconfig that it wrote`;
-  throw refuse(501, 'NotImplemented', { message, details: detailsOf(kind, name) });
+function userInfoOf({ name, uid, groups, extra }: User): JsonRecord {
+  return { username: name, ...(uid === undefined ? {} : { uid }), groups: [...groups], ...(extra === undefined ? {} : { extra }) };
 }

@@ -1,6 +1,8 @@
 /** Owns create and update: what both PUT and PATCH end in. */
 import { randomUUID } from 'node:crypto';
 import type { KubeObject, ObjectMeta } from '../../kube-api.ts';
+import type { ResourceAttempt } from '../access/attempt.ts';
+import { checkGranting } from '../access/escalation.ts';
 import type { ApiAnswer, ApiRequest } from '../api-request.ts';
 import { jsonAnswer } from '../api-request.ts';
 import type { Engine, ItemTarget, Target } from '../engine.ts';
@@ -74,7 +76,10 @@ export async function insert(engine: Engine, object: KubeObject, insertion: Inse
   if (kind.counts) metadata.generation = 1;
   object.metadata = metadata;
   if (kind.custom && kind.hasStatus) delete object['status'];
+  // The right to update or to patch was asked for, not that to create.
+  if (request.method !== 'POST') engine.rbac.demand(request.user, creationOf(kind, metadata));
   const { warnings } = admit(kind, object, { previous: undefined, validation, patched });
+  checkGranting(engine.rbac, { kind, object, previous: undefined, user: request.user });
   const asked = askAboutWrite(engine, { kind, object, request, dryRun });
   if (asked !== undefined) warnings.push(...(await asked));
   if (store.get(kind.resource, metadata.namespace ?? '', metadata.name) !== undefined) throw alreadyExists(kind, metadata.name);
@@ -82,6 +87,10 @@ export async function insert(engine: Engine, object: KubeObject, insertion: Inse
   putManagers(metadata, insertion.managers ?? managersOfCreate(kind, object, by));
   const saved = await save(engine, { kind, object, dryRun, request });
   return jsonAnswer(201, render(engine, saved, { kind, request }), warnings);
+}
+
+function creationOf({ group, plural }: Kind, { namespace = '', name }: ObjectMeta): ResourceAttempt {
+  return { verb: 'create', group, resource: plural, subresource: '', namespace, name };
 }
 
 export async function updateObject(engine: Engine, target: ItemTarget, request: ApiRequest): Promise<ApiAnswer> {
@@ -133,6 +142,7 @@ export async function replace(engine: Engine, change: Replacement): Promise<ApiA
   keepServerFields(object.metadata, previous.metadata);
   tidyMetadata(object.metadata);
   const { warnings } = admit(kind, object, { previous, validation, patched });
+  checkGranting(engine.rbac, { kind, object, previous, user: request.user });
   const before = { stored, object: previous };
   const asked = askAboutWrite(engine, { kind, subresource: target.subresource, object, before, request, dryRun: change.dryRun });
   if (asked !== undefined) warnings.push(...(await asked));
