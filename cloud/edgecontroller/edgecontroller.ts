@@ -120,8 +120,6 @@ export class EdgeController implements Module {
         context.log.info('node.not_admitted', { node, reason: `${claim.holder} took it in the same moment` });
         return false;
       }
-      // The link that the messages of another replica's time would go over is gone, so they are as good as never said.
-      if (claim.before !== 'mine') this.#keeper(node)?.yield();
       this.heard(node);
       this.#tellDuty(node);
       return true;

@@ -172,20 +172,19 @@ export class NodeKeeper {
     return (this.#latest = await api.patch(nodes, { name }, { ...change, body: { ...body, metadata }, signal }));
   }
 
-  /** Creates the Node when the node is there and the object is not: deleted by somebody, or never registered. */
+  /** Creates the Node when the node is there and the object is not: deleted by somebody, or never registered. Rejects when it is there after all. */
   async #read(readiness: Readiness): Promise<KubeObject | undefined> {
     const { api, seen, signal, name, log, happened, confirm } = this.#options;
     const cached = seen();
     // Once the watch has shown our write it is the one to believe: an API that crashed may come back without it.
     if (cached !== undefined && this.#isNewer(cached)) this.#latest = undefined;
     if (cached !== undefined) return this.#latest ?? cached;
-    const found = await this.#get();
-    if (found !== undefined) return (this.#latest = found);
     // A node that never said what it is must not come into being by its keepalives.
-    if (readiness !== 'ready' || (this.#word.registration === undefined && this.#word.status === undefined)) return undefined;
+    const isKnown = this.#word.registration !== undefined || this.#word.status !== undefined;
+    if (readiness !== 'ready' || !isKnown) return (this.#latest = await this.#get());
     if (!(await confirm(readiness))) return undefined;
-    log.info('node.registered', { node: name });
     const made = await api.create(nodes, newNode(name, this.#word.registration), { signal });
+    log.info('node.registered', { node: name });
     happened?.('registered');
     return (this.#latest = made);
   }

@@ -53,7 +53,6 @@ test('a registration makes the Node, Ready, and is answered when the API has it'
   assert.equal(
     api.calls.map(({ verb, patch }) => [verb, patch?.subresource, patch?.persist]),
     [
-      ['get', undefined, undefined],
       ['create', undefined, undefined],
       ['patch', 'status', 'later'],
     ],
