@@ -189,6 +189,26 @@ test('user and cloud share a Device: desired is the user’s, reported the cloud
   assert.equal(dropped['status'], undefined, 'the twin was the user’s, and goes with what was in it');
 });
 
+test('a container that is no longer listed goes, with the defaults that it had', async () => {
+  const path = '/apis/apps/v1/namespaces/default/deployments/d1';
+  const deployment = (...names: string[]): Record<string, unknown> => ({
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: 'd1' },
+    spec: {
+      selector: { matchLabels: { app: 'd1' } },
+      template: { metadata: { labels: { app: 'd1' } }, spec: { containers: names.map((name) => ({ name, image: `${name}:1` })) } },
+    },
+  });
+  const namesOf = ({ body }: Answered): unknown[] => {
+    const { template } = body['spec'] as { template: { spec: { containers: { name: string }[] } } };
+    return template.spec.containers.map(({ name }) => name);
+  };
+  assert.equal(namesOf(await apply(path, 'alice', deployment('web', 'log'))), ['web', 'log']);
+  assert.equal(namesOf(await apply(path, 'bob', deployment('probe'))), ['web', 'log', 'probe']);
+  assert.equal(namesOf(await apply(path, 'alice', deployment('web'))), ['web', 'probe']);
+});
+
 test('the definitions of kinds can be applied, and their status is the server’s', async () => {
   const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/gauges.probe.example.org';
   const schema = {

@@ -104,13 +104,45 @@ test('one empty entry resets, garbage and an empty list do not', async () => {
   assert.equal(managersOf(applied.body), ['bob/Apply', 'before-first-apply/Update']);
 });
 
-test('managers are in tables, partial objects, lists and watches as in the object', async () => {
+test('a patch of the entries of one object is none of another’s, however it names them', async () => {
+  const [one, other] = [freshName(), freshName()];
+  await apply(`${CONFIGMAPS}/${one}`, 'alice', configMap(one, { a: '1' }));
+  const { body: untouched } = await apply(`${CONFIGMAPS}/${other}`, 'alice', configMap(other, { a: '1' }));
+  const add = (path: string): string => `[{"op":"add","path":"${path}","value":{}}]`;
+  for (const path of ['/metadata/managedFields/0/fieldsV1/f:data/f:b', '/metadata/\\u006danagedFields/0/fieldsV1/f:data/f:c']) {
+    const patched = await send({
+      method: 'PATCH',
+      path: `${CONFIGMAPS}/${one}`,
+      contentType: 'application/json-patch+json',
+      body: add(path),
+    });
+    assert.is(patched.status, 200, patched.body.message);
+  }
+  const fields = async (name: string): Promise<unknown> => entryOf((await send({ path: `${CONFIGMAPS}/${name}` })).body, 'alice')?.fieldsV1;
+  assert.equal(await fields(one), { 'f:data': { 'f:a': {}, 'f:b': {}, 'f:c': {} } });
+  assert.equal(await fields(other), { 'f:data': { 'f:a': {} } });
+  const again = await apply(`${CONFIGMAPS}/${other}`, 'alice', configMap(other, { a: '1' }));
+  assert.equal(again.body, untouched);
+});
+
+test('managers are in partial objects, lists and watches as in the object, and in no rows of tables', async () => {
   const name = freshName();
   const { body } = await apply(`${CONFIGMAPS}/${name}`, 'alice', configMap(name, { a: '1' }));
   const partial = await send({ path: `${CONFIGMAPS}/${name}`, accept: 'application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io' });
   assert.equal(partial.body.metadata, body.metadata);
   const [listed] = (await api.client.list(configmaps, { namespace: 'default', fieldSelector: `metadata.name=${name}` })).items;
   assert.equal(listed?.metadata, body.metadata);
+  for await (const event of api.client.watch(configmaps, { namespace: 'default', fieldSelector: `metadata.name=${name}` })) {
+    assert.equal(event.type === 'bookmark' ? undefined : event.object.metadata, body.metadata);
+    break;
+  }
+  const table = await api.raw({ path: `${CONFIGMAPS}/${name}`, accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' });
+  assert.not.match(table.text, 'managedFields');
+  const whole = await api.raw({
+    path: `${CONFIGMAPS}/${name}?includeObject=Object`,
+    accept: 'application/json;as=Table;v=v1;g=meta.k8s.io',
+  });
+  assert.match(whole.text, 'managedFields');
 });
 
 test('what the namespace of a test needs is recorded too', async () => {
