@@ -197,7 +197,8 @@ test('what the node says it has is believed, but for what this link has told', a
   assert.equal(frames(), ['insert lost@2', 'update old@8', 'delete foreign@']);
   objects.compare();
   assert.ok(writes.includes('put default/configmap/unrecorded 4'), 'what it had already is written down');
-  objects.announced(new Map([...['a', 'lost', 'old'].map((name) => [keyOf(name), { uid: `uid-${name}`, version: '0' }] as const)]));
+  const late = ['a', 'lost', 'old'].map((name) => [keyOf(name), { uid: `uid-${name}`, version: '0' }] as const);
+  objects.announced(new Map([...late, [keyOf('unrecorded'), { uid: 'uid-unrecorded', version: '4' }]]));
   assert.equal(frames(), [], 'that was said before it had taken what it acknowledged');
 });
 
