@@ -82,6 +82,7 @@ class World {
   }
 
   async stop(): Promise<void> {
+    await this.#up.catch(() => undefined);
     await this.#cloud?.stop();
   }
 }
