@@ -59,7 +59,7 @@ export class Reflector {
     this.#synced = new Promise((resolve) => (this.#markSynced = resolve));
   }
 
-  /** The objects by `namespace/name` (`name` for cluster-scoped kinds), exactly as the API gave them. Do not change them. */
+  /** The objects by `namespace/name` (`name` for cluster-scoped kinds), as the API gave them, but without managedFields: they would be most of the memory. Do not change them. */
   get objects(): ReadonlyMap<string, KubeObject> {
     return this.#objects;
   }
@@ -234,7 +234,9 @@ export class Reflector {
 
   #kept(object: KubeObject): KubeObject | undefined {
     const { keep } = this.#options;
-    return keep === undefined ? object : keep(object);
+    const { managedFields, ...metadata } = object.metadata;
+    const held = managedFields === undefined ? object : { ...object, metadata };
+    return keep === undefined ? held : keep(held);
   }
 
   #upsert(key: string, current: KubeObject): void {

@@ -98,6 +98,22 @@ test('lists, then follows; a change carries the state before it', async () => {
   await reflector.stop();
 });
 
+test('managedFields are not held, of listed objects nor of changed ones', async () => {
+  const managed = (name: string, version: number): KubeObject => {
+    const made = object(name, version);
+    const entry = { manager: 'a', operation: 'Update', apiVersion: 'v1', fieldsType: 'FieldsV1', fieldsV1: { 'f:data': {} } } as const;
+    return { ...made, metadata: { ...made.metadata, managedFields: [entry] } };
+  };
+  const { reflector } = start({
+    lists: [[managed('a', 1)]],
+    watches: [{ events: [{ type: 'added', object: managed('b', 101) }], then: 'hang' }],
+  });
+  await reflector.synced();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal([...reflector.objects.values()], [object('a', 1), object('b', 101)]);
+  await reflector.stop();
+});
+
 test('a watch that ends is resumed from the last version, bookmarks included', async () => {
   const { api, clock, reflector } = start({
     lists: [[]],
