@@ -54,7 +54,7 @@ export class Machine implements Clock {
 }
 
 /** As the client does: an abort ends what waits. */
-function orAbort(waiting: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+function orAbort<T>(waiting: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(signal?.reason instanceof Error ? signal.reason : new Error('aborted'));
     if (signal?.aborted === true) return abort();
@@ -81,7 +81,7 @@ export function candidates() {
     const link: Candidate['link'] = { before: () => undefined };
     const over = async (verb: Call['verb'], act: () => Promise<unknown>, signal: AbortSignal | undefined) => {
       await orAbort(Promise.resolve(link.before({ verb, type: 'leases', name: 'cloudcore' })), signal);
-      return act();
+      return orAbort(act(), signal);
     };
     const election = new LeaderElection({
       api: {

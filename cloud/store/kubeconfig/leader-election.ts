@@ -142,7 +142,7 @@ export class LeaderElection implements Module {
 
   /** True when the Lease is ours now, false when it is another's. */
   async #takeOrRenew(signal: AbortSignal): Promise<boolean> {
-    const { api, namespace, name } = this.#options;
+    const { api } = this.#options;
     if (this.isLeader && this.#sight !== undefined) {
       try {
         await this.#write(this.#sight.lease, signal);
@@ -153,7 +153,7 @@ export class LeaderElection implements Module {
     }
     let lease: KubeObject;
     try {
-      lease = await api.get(leases, { namespace, name }, { signal });
+      lease = await api.get(leases, this.#name, { signal });
     } catch (error) {
       if (!isKubeError(error, 'NotFound')) throw error;
       // Who held it does not know yet that it is gone.
@@ -239,19 +239,34 @@ export class LeaderElection implements Module {
   }
 
   async #release(lease: KubeObject): Promise<void> {
-    const { api, clock, log } = this.#options;
+    const { api, clock, log, identity } = this.#options;
     const limit = new AbortController();
     const timer = clock.timer(RELEASE_MS, () => limit.abort(new Error('the API did not answer in time')));
-    const { holderIdentity: _, ...rest } = specOf(lease);
-    const spec = { ...rest, leaseDurationSeconds: 1, renewTime: microTime(clock) };
+    const { signal } = limit;
     try {
-      await api.update(leases, { ...lease, spec }, { signal: limit.signal });
+      await this.#giveBack(lease, signal).catch(async (error: unknown) => {
+        if (!isKubeError(error, 'Conflict')) throw error;
+        // A renewal that the stop cut off was done all the same.
+        const now = await api.get(leases, this.#name, { signal });
+        if (specOf(now).holderIdentity === identity) await this.#giveBack(now, signal);
+      });
     } catch (error) {
       // Another waits for its time to pass, which is no harm.
       log.debug('leader.not_released', { reason: messageOf(error) });
     } finally {
       timer.cancel();
     }
+  }
+
+  async #giveBack(lease: KubeObject, signal: AbortSignal): Promise<void> {
+    const { api, clock } = this.#options;
+    const { holderIdentity: _, ...rest } = specOf(lease);
+    await api.update(leases, { ...lease, spec: { ...rest, leaseDurationSeconds: 1, renewTime: microTime(clock) } }, { signal });
+  }
+
+  get #name(): { namespace: string; name: string } {
+    const { namespace, name } = this.#options;
+    return { namespace, name };
   }
 
   #failed(fault: string): void {

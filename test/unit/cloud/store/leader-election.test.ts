@@ -35,6 +35,31 @@ test('who stops gives the Lease back, and another leads at its next look', async
   await stop();
 });
 
+test('a renewal that a stop cuts off does not keep the Lease from being given back', async () => {
+  const { time, api, candidate, pass, spec, stop } = rig();
+  const a = candidate('a');
+  await a.election.start(CONTEXT);
+  await pass(1000);
+  // The server has done it when the answer is cut off.
+  const update = api.update.bind(api);
+  let cut = true;
+  api.update = async (type, object) => {
+    const done = await update(type, object);
+    if (cut) {
+      cut = false;
+      await new Promise(() => undefined);
+    }
+    return done;
+  };
+  await pass(1500);
+  assert.is(cut, false);
+  const stopped = a.election.stop();
+  await time.settle();
+  await stopped;
+  assert.is(spec().holderIdentity, undefined);
+  await stop();
+});
+
 test('the Lease of one that vanished is taken after its time, not before', async () => {
   const { candidate, pass, spec, stop } = rig();
   const [a, b] = [candidate('a'), candidate('b')];
