@@ -132,7 +132,8 @@ test('nobody else reads them; the CA certificate and the health are for everybod
   assert.is(health.statusCode, 200);
   const { ok, modules } = JSON.parse((await bodyOf(health)).toString()) as { ok: boolean; modules: Record<string, unknown> };
   assert.is(ok, true);
-  assert.equal(Object.keys(modules), ['https', 'devicecontroller', 'edgecontroller', 'cloudhub']);
+  assert.is(Object.keys(modules)[0], 'https');
+  for (const name of ['devicecontroller', 'edgecontroller', 'cloudhub']) assert.ok(name in modules, name);
   await cloud.close();
 });
 
