@@ -39,6 +39,8 @@ export interface InitOptions {
   clock: Pick<Clock, 'now'>;
   /** Issues a certificate for this node too. */
   nodeName?: string;
+  /** Certificates of servers and of the node are issued anew, whether they are due or not. */
+  forceRenew?: boolean;
 }
 
 export interface InitReport {
@@ -81,12 +83,13 @@ export async function initCloud(options: InitOptions): Promise<InitReport> {
     await ensureLeaf(place, {
       wanted: { authority: authority.parsed, now, addresses },
       outcomes,
+      force: options.forceRenew === true,
       issue: async () => (await maker()).issueServer(authority, { commonName, addresses: all, now }),
     });
   }
   outcomes.push(await ensureToken(files.adminToken));
   if (options.nodeName === undefined) return { files, outcomes };
-  const node = await issueNodeCertificate({ dataDir: options.dataDir, node: options.nodeName, clock: options.clock });
+  const node = await issueNodeCertificate({ ...options, node: options.nodeName });
   return { files, outcomes: [...outcomes, ...node.outcomes], node: node.files };
 }
 
@@ -98,6 +101,7 @@ export async function issueNodeCertificate(options: {
   dataDir: string;
   node: string;
   clock: Pick<Clock, 'now'>;
+  forceRenew?: boolean;
 }): Promise<{ files: NodeFiles; outcomes: Outcome[] }> {
   const now = options.clock.now();
   const node = checkedNode(options.node);
@@ -111,6 +115,7 @@ export async function issueNodeCertificate(options: {
   await ensureLeaf(files, {
     wanted: { authority: authority.parsed, now, commonName: `system:node:${node}` },
     outcomes,
+    force: options.forceRenew === true,
     issue: async () => (await maker()).issueNode(authority, { node, now }),
   });
   return { files, outcomes };
@@ -171,13 +176,15 @@ async function readAuthority(files: CredentialFiles, now: number): Promise<Autho
 interface LeafTask {
   wanted: Wanted;
   outcomes: Outcome[];
+  force: boolean;
   issue: () => Promise<Credential>;
 }
 
-async function ensureLeaf(files: CredentialFiles, { wanted, outcomes, issue }: LeafTask): Promise<void> {
+async function ensureLeaf(files: CredentialFiles, { wanted, outcomes, issue, force }: LeafTask): Promise<void> {
   const [certificate, key] = await Promise.all([readIfThere(files.certificate), readIfThere(files.key)]);
   const fresh = certificate === undefined && key === undefined;
-  const reason = whyRenew({ certificate: certificate ?? '', key: key ?? '' }, wanted);
+  const due = whyRenew({ certificate: certificate ?? '', key: key ?? '' }, wanted);
+  const reason = due ?? (force ? 'as asked' : undefined);
   if (reason !== undefined) {
     checkClock(wanted.now);
     await writeCredential(files, await issue());
