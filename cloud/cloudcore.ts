@@ -43,14 +43,14 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   const { qps, burst } = { qps: config.get('kubeAPIConfig.qps'), burst: config.get('kubeAPIConfig.burst') };
   const client = { access: chosen.access, clock, userAgent: `hivelet-cloudcore/${options.version}` };
   const api = new KubeClient({ ...client, qps, burst });
-  const electionApi = new KubeClient(client);
+  const urgentApi = new KubeClient(client);
   const supervisor = new Supervisor({ clock, log });
   const open: { uploads?: UploadStore; started: boolean } = { started: false };
   const stop = async (): Promise<void> => {
     await supervisor.stop();
     open.uploads?.close();
     api.close();
-    electionApi.close();
+    urgentApi.close();
     await chosen.server?.close();
   };
   const health = (): CloudHealth => {
@@ -63,7 +63,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     open.uploads = new UploadStore({ file: join(dataDir, 'cloud', 'uploads.db'), log: log.child({ module: 'cloudhub' }) });
     const { access, server: own } = chosen;
     const local = own === undefined ? {} : { serveWebhook: own.webhooks.serve.bind(own.webhooks) };
-    const parts = await compose({ ...options, api, electionApi, server: access.server, health, uploads: open.uploads, ...local });
+    const parts = await compose({ ...options, api, urgentApi, server: access.server, health, uploads: open.uploads, ...local });
     signal?.addEventListener('abort', abort, { once: true });
     await supervisor.start(parts.modules);
     open.started = true;

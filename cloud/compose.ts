@@ -51,8 +51,8 @@ export interface CloudParts {
   clock: Clock;
   log: Logger;
   api: KubeApi;
-  /** The same API on a client of its own: what waits for the bound on requests must not cost the lead. */
-  electionApi: KubeApi;
+  /** The same API without the bound on requests: the lead must not be lost, nor a writer kept waiting, because others wait in line. */
+  urgentApi: KubeApi;
   uploads: UploadStore;
   health: () => CloudHealth;
   /** URL of the API. */
@@ -186,7 +186,7 @@ async function httpsOf({ config, dataDir, uploads, health }: CloudParts, tls: Tl
 
 /** Not where it could not be reached anyway. */
 async function admissionOf(
-  { config, dataDir, api, server, log, serveWebhook }: CloudParts,
+  { config, dataDir, urgentApi: api, server, log, serveWebhook }: CloudParts,
   ports: Pick<AdmissionOptions, 'context' | 'leads'>,
 ): Promise<[boolean, Module][]> {
   if (!config.get('modules.admission.enable') || !config.get('modules.deviceController.enable')) return [];
@@ -220,14 +220,14 @@ async function readOwnTls(dataDir: string): Promise<Tls> {
 
 type NodePorts = Required<Pick<EdgeControllerOptions, 'identity' | 'leads' | 'moved' | 'dutyChanged' | 'wanted'>>;
 
-function nodesOf({ config, api, electionApi: leaseApi }: CloudParts, ports: NodePorts): EdgeController {
+function nodesOf({ config, api, urgentApi: leaseApi }: CloudParts, ports: NodePorts): EdgeController {
   // Beside `qps`, not within it. With more nodes than this allows they renew more rarely, but each of them within 20 s.
   const renewalsPerSecond = Math.max(config.get('kubeAPIConfig.qps') / 2, config.get('modules.cloudHub.nodeLimit') / 20);
   return new EdgeController({ api, leaseApi, renewalsPerSecond, ...ports });
 }
 
 /** Where one of several replicas has to be alone, it asks `election.leads`. */
-function electionOf({ electionApi: api, clock, log }: CloudParts, identity: string): LeaderElection {
+function electionOf({ urgentApi: api, clock, log }: CloudParts, identity: string): LeaderElection {
   return new LeaderElection({ api, clock, log: log.child({ module: 'leaderelection' }), identity, namespace: NAMESPACE, name: LEASE });
 }
 
