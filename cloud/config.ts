@@ -28,6 +28,27 @@ export const settings = [
     minimal: true,
   },
   { path: 'modules.apiServer.database', type: 'string', default: '', doc: 'folder of kubernetes.db; empty: <data-dir>/cloud' },
+  {
+    path: 'modules.apiServer.audit.enable',
+    type: 'boolean',
+    default: true,
+    doc: 'record who changed what in the embedded API, in <data-dir>/cloud/audit.log',
+  },
+  {
+    path: 'modules.apiServer.audit.maxSizeMiB',
+    type: 'int',
+    default: 10,
+    min: 1,
+    unit: 'MiB',
+    doc: 'a larger audit.log becomes audit.log.1',
+  },
+  { path: 'modules.apiServer.audit.maxFiles', type: 'int', default: 5, min: 1, max: 100, doc: 'files of the audit log; the oldest goes' },
+  {
+    path: 'modules.apiServer.audit.controllers',
+    type: 'boolean',
+    default: false,
+    doc: 'record leases, events and the reports of cloudcore too, which come every second',
+  },
   { path: 'modules.cloudHub.enable', type: 'boolean', default: true, doc: 'take links from nodes' },
   {
     path: 'modules.cloudHub.advertiseAddress',

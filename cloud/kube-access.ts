@@ -1,4 +1,5 @@
 /** Owns which Kubernetes API cloudcore works on: a cluster's, the embedded one in this process, or that of a running `hivelet api`. */
+import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '#beehive/clock.ts';
@@ -8,6 +9,7 @@ import type { Logger } from '#beehive/log.ts';
 import { parseListen, type settings } from './config.ts';
 import { cloudFiles, readAdminAccess } from './pki/init.ts';
 import { readFile } from 'node:fs/promises';
+import type { AuditOptions } from './store/embedded/audit/audit-log.ts';
 import { openApiServer, type ApiServer } from './store/embedded/server.ts';
 import { ADMIN_GROUP } from './store/embedded/access/user.ts';
 import { KubeClient } from './store/kubeconfig/client.ts';
@@ -54,12 +56,21 @@ export async function serveApi({ config, dataDir, clock, log }: ApiOptions): Pro
   const files = cloudFiles(dataDir);
   const listen = parseListen(config.get('modules.apiServer.listen'), 'modules.apiServer.listen');
   const { authority, token } = await readAdminAccess(dataDir);
-  const [cert, key] = await Promise.all([readFile(files.api.certificate, 'utf8'), readFile(files.api.key, 'utf8')]);
+  const [cert = '', key = '', accountKey = ''] = await Promise.all(
+    [files.api.certificate, files.api.key, files.accountKey].map((file) => readFile(file, 'utf8')),
+  );
+  // So that the audit log tells cloudcore from people.
+  const own = randomBytes(32).toString('base64url');
   const server = await openApiServer({
     dataDir: config.get('modules.apiServer.database') || join(dataDir, 'cloud'),
     listen,
     tls: { cert, key, ca: authority },
-    tokens: [{ token, user: 'admin', groups: [ADMIN_GROUP] }],
+    tokens: [
+      { token, user: 'admin', groups: [ADMIN_GROUP] },
+      { token: own, user: 'system:hivelet:cloudcore', groups: [ADMIN_GROUP] },
+    ],
+    accountKey,
+    ...(config.get('modules.apiServer.audit.enable') ? { audit: auditOf(config, dataDir) } : {}),
     clock,
     log: log.child({ module: 'apiServer' }),
   });
@@ -68,6 +79,15 @@ export async function serveApi({ config, dataDir, clock, log }: ApiOptions): Pro
   const address = `https://${dialled.includes(':') ? `[${dialled}]` : dialled}:${server.port}`;
   writeKubeconfig(kubeconfigFile(dataDir), { server: address, ca: authority, token });
   return { access: readKubeconfig(kubeconfigFile(dataDir)), server };
+}
+
+function auditOf(config: ApiOptions['config'], dataDir: string): AuditOptions {
+  return {
+    file: join(dataDir, 'cloud', 'audit.log'),
+    maxBytes: config.get('modules.apiServer.audit.maxSizeMiB') * 1024 * 1024,
+    maxFiles: config.get('modules.apiServer.audit.maxFiles'),
+    controllers: config.get('modules.apiServer.audit.controllers'),
+  };
 }
 
 /** No kubeconfig named, no embedded API wanted: that of `hivelet api` beside us, else the cluster that we run in. */

@@ -1,9 +1,9 @@
 /** Owns the making of certificates: our authority, and what it signs for servers and nodes. Loaded only when one has to be made. */
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
-import { KeyObject, createPrivateKey, randomBytes, webcrypto } from 'node:crypto';
+import { KeyObject, createPrivateKey, createPublicKey, randomBytes, webcrypto } from 'node:crypto';
 import { isIP } from 'node:net';
-import { LEAF_LIFE_MS } from './inspection.ts';
+import { LEAF_LIFE_MS, unusable } from './inspection.ts';
 
 /** A certificate and its private key (PKCS#8), both PEM. */
 export interface Credential {
@@ -59,11 +59,65 @@ export async function issueServer(
 
 /** For a node as a client, named as Kubernetes names nodes: `O=system:nodes, CN=system:node:<node>`. Valid as `issueServer` says. */
 export async function issueNode(authority: Credential, options: { node: string; now: number }): Promise<Credential> {
+  return issueLeaf(authority, nodeLeaf(options));
+}
+
+/** For a user of the embedded API, as Kubernetes names them: the common name is the user, the organisations are the groups. Valid as `issueServer` says. */
+export async function issueUser(
+  authority: Credential,
+  options: { user: string; groups: readonly string[]; now: number },
+): Promise<Credential> {
   return issueLeaf(authority, {
-    subject: [{ O: ['system:nodes'] }, { CN: [`system:node:${options.node}`] }],
+    subject: [...options.groups.map((group) => ({ O: [group] })), { CN: [options.user] }],
     now: options.now,
     extensions: [new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth])],
   });
+}
+
+/**
+ * For the key of a request (PKCS#10, DER), and as a client of that name whatever else the request says. Returns DER. Valid as `issueServer` says.
+ * Throws CERTIFICATES_UNUSABLE with one sentence about the request.
+ */
+export async function signNode(authority: Credential, options: { node: string; now: number; request: Buffer }): Promise<Buffer> {
+  const publicKey = await requestedKey(options.request);
+  const certificate = await signLeaf(authority, { ...nodeLeaf(options), publicKey });
+  return Buffer.from(certificate.rawData);
+}
+
+/** A new key on this machine, and the request for it (PKCS#10, DER) that names the node. The key is PKCS#8, PEM. */
+export async function createRequest(node: string, key?: string): Promise<{ key: string; request: Buffer }> {
+  const keys = key === undefined ? await webcrypto.subtle.generateKey(EC, true, ['sign', 'verify']) : await importPair(key);
+  const request = await x509.Pkcs10CertificateRequestGenerator.create({ name: nodeSubject(node), keys, signingAlgorithm: SIGNATURE });
+  return { key: KeyObject.from(keys.privateKey).export({ type: 'pkcs8', format: 'pem' }).toString(), request: Buffer.from(request.rawData) };
+}
+
+async function importPair(key: string): Promise<webcrypto.CryptoKeyPair> {
+  const spki = createPublicKey(key).export({ type: 'spki', format: 'der' });
+  const pkcs8 = createPrivateKey(key).export({ type: 'pkcs8', format: 'der' });
+  const [publicKey, privateKey] = await Promise.all([
+    webcrypto.subtle.importKey('spki', spki, EC, true, ['verify']),
+    webcrypto.subtle.importKey('pkcs8', pkcs8, EC, true, ['sign']),
+  ]);
+  return { publicKey, privateKey };
+}
+
+async function requestedKey(request: Buffer): Promise<x509.PublicKey> {
+  let parsed: x509.Pkcs10CertificateRequest;
+  let proven = false;
+  let key: KeyObject;
+  try {
+    parsed = new x509.Pkcs10CertificateRequest(request);
+    key = createPublicKey({ key: Buffer.from(parsed.publicKey.rawData), type: 'spki', format: 'der' });
+    proven = await parsed.verify();
+  } catch (cause) {
+    throw unusable('the body is no certificate request (PKCS#10, DER)', cause);
+  }
+  if (!proven) throw unusable('the signature of the certificate request is not that of its key');
+  const { asymmetricKeyType: type, asymmetricKeyDetails: details = {} } = key;
+  const curves = ['prime256v1', 'secp384r1', 'secp521r1'];
+  const { modulusLength: bits = 0, namedCurve = '' } = details;
+  if ((type === 'ec' && curves.includes(namedCurve)) || (type === 'rsa' && bits >= 2048 && bits <= 8192)) return parsed.publicKey;
+  throw unusable('the key of the certificate request is none that we certify: use EC P-256, or RSA of at least 2048 bits');
 }
 
 interface Leaf {
@@ -72,27 +126,40 @@ interface Leaf {
   extensions: x509.Extension[];
 }
 
-async function issueLeaf(authority: Credential, { subject, now, extensions }: Leaf): Promise<Credential> {
-  const issuer = new x509.X509Certificate(authority.certificate);
+function nodeSubject(node: string): x509.JsonName {
+  return [{ O: ['system:nodes'] }, { CN: [`system:node:${node}`] }];
+}
+
+function nodeLeaf({ node, now }: { node: string; now: number }): Leaf {
+  return { subject: nodeSubject(node), now, extensions: [new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth])] };
+}
+
+async function issueLeaf(authority: Credential, leaf: Leaf): Promise<Credential> {
   const keys = await webcrypto.subtle.generateKey(EC, true, ['sign', 'verify']);
-  const certificate = await x509.X509CertificateGenerator.create({
+  return pem(await signLeaf(authority, { ...leaf, publicKey: keys.publicKey }), keys.privateKey);
+}
+
+type SignedLeaf = Leaf & { publicKey: webcrypto.CryptoKey | x509.PublicKey };
+
+async function signLeaf(authority: Credential, { subject, now, extensions, publicKey }: SignedLeaf): Promise<x509.X509Certificate> {
+  const issuer = new x509.X509Certificate(authority.certificate);
+  return x509.X509CertificateGenerator.create({
     serialNumber: serialNumber(),
     subject,
     issuer: issuer.subjectName,
     notBefore: NOT_BEFORE,
     notAfter: new Date(Math.min(now + LEAF_LIFE_MS, issuer.notAfter.getTime())),
     signingAlgorithm: SIGNATURE,
-    publicKey: keys.publicKey,
+    publicKey,
     signingKey: await signingKey(authority.key),
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+      await x509.SubjectKeyIdentifierExtension.create(publicKey),
       await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
       ...extensions,
     ],
   });
-  return pem(certificate, keys.privateKey);
 }
 
 function signingKey(key: string): Promise<webcrypto.CryptoKey> {

@@ -1,5 +1,5 @@
 /** Owns `hivelet init`: the authority, the cloud's certificates, the admin's token, and the certificate of a node on the same machine. */
-import { X509Certificate, randomBytes } from 'node:crypto';
+import { X509Certificate, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { isIP } from 'node:net';
 import path from 'node:path';
 import type { Clock } from '#beehive/clock.ts';
@@ -19,6 +19,8 @@ export interface CloudFiles {
   hub: CredentialFiles;
   api: CredentialFiles;
   adminToken: string;
+  /** What the embedded API signs tokens of ServiceAccounts with. */
+  accountKey: string;
 }
 
 export interface NodeFiles extends CredentialFiles {
@@ -55,7 +57,13 @@ const EARLIEST_MS = Date.UTC(2025, 0, 1);
 
 export function cloudFiles(dataDir: string): CloudFiles {
   const pki = (name: string): CredentialFiles => pair(path.join(dataDir, 'pki'), name);
-  return { authority: pki('ca'), hub: pki('hub'), api: pki('api'), adminToken: path.join(dataDir, 'cloud', 'admin-token') };
+  return {
+    authority: pki('ca'),
+    hub: pki('hub'),
+    api: pki('api'),
+    adminToken: path.join(dataDir, 'cloud', 'admin-token'),
+    accountKey: path.join(dataDir, 'pki', 'accounts.key'),
+  };
 }
 
 export function nodeFiles(dataDir: string): NodeFiles {
@@ -87,7 +95,8 @@ export async function initCloud(options: InitOptions): Promise<InitReport> {
       issue: async () => (await maker()).issueServer(authority, { commonName, addresses: all, now }),
     });
   }
-  outcomes.push(await ensureToken(files.adminToken));
+  outcomes.push(await ensureSecret(files.adminToken, () => `${randomBytes(32).toString('base64url')}\n`));
+  outcomes.push(await ensureSecret(files.accountKey, newKey));
   if (options.nodeName === undefined) return { files, outcomes };
   const node = await issueNodeCertificate({ ...options, node: options.nodeName });
   return { files, outcomes: [...outcomes, ...node.outcomes], node: node.files };
@@ -203,11 +212,16 @@ async function writeCredential(files: CredentialFiles, credential: Credential): 
   await writeWhole(files.certificate, credential.certificate, PUBLIC_MODE);
 }
 
-async function ensureToken(file: string): Promise<Outcome> {
+/** Never replaced. */
+async function ensureSecret(file: string, make: () => string): Promise<Outcome> {
   const present = await readIfThere(file);
   if (present !== undefined && present.trim() !== '') return { file, action: 'kept' };
-  await writeWhole(file, `${randomBytes(32).toString('base64url')}\n`, SECRET_MODE);
+  await writeWhole(file, make(), SECRET_MODE);
   return { file, action: 'created' };
+}
+
+function newKey(): string {
+  return generateKeyPairSync('ec', { namedCurve: 'prime256v1' }).privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
 }
 
 async function addressesAt(file: string): Promise<string[]> {

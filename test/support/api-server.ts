@@ -5,7 +5,7 @@ import path from 'node:path';
 import { parse } from 'yaml';
 import { systemClock, type Clock } from '#beehive/clock.ts';
 import { silentLogger, type Logger } from '#beehive/log.ts';
-import { createAuthority, issueServer, type Credential } from '#cloud/pki/certificates.ts';
+import { createAuthority, issueServer, issueUser, type Credential } from '#cloud/pki/certificates.ts';
 import { openApiServer, type ApiServer, type ApiServerOptions } from '#cloud/store/embedded/server.ts';
 import { customResourceDefinitions, type KubeApi, type KubeObject, type KubeObjectInput } from '#cloud/store/kube-api.ts';
 import { KubeClient } from '#cloud/store/kubeconfig/client.ts';
@@ -18,6 +18,8 @@ export interface TestApiServer {
   readonly url: string;
   /** PEM of the authority that signed the server's certificate. */
   readonly ca: string;
+  /** The server's own certificate and key. */
+  readonly credential: Credential;
   readonly dataDir: string;
   readonly client: KubeClient;
   raw(options: RawRequest): Promise<RawAnswer>;
@@ -34,6 +36,8 @@ export interface RawRequest {
   /** Default the admin's; null sends none. */
   token?: string | null;
   headers?: Record<string, string>;
+  /** Of the client, instead of a token. */
+  certificate?: Credential;
   /** Ends a stream: called with the text so far, true = enough. */
   enough?: (text: string) => boolean;
 }
@@ -44,29 +48,42 @@ export interface RawAnswer {
   text: string;
 }
 
-let credentials: Promise<{ ca: string; server: Credential }> | undefined;
+interface Credentials {
+  ca: string;
+  authority: Credential;
+  server: Credential;
+}
 
-async function makeCredentials(): Promise<{ ca: string; server: Credential }> {
+let credentials: Promise<Credentials> | undefined;
+
+async function makeCredentials(): Promise<Credentials> {
   const now = Date.now();
   const authority = await createAuthority(now);
   const server = await issueServer(authority, { commonName: 'api', addresses: ['127.0.0.1', 'localhost'], now });
-  return { ca: authority.certificate, server };
+  return { ca: authority.certificate, authority, server };
+}
+
+/** A client certificate of the authority that these servers trust, or of `authority`. */
+export async function userCertificate(user: string, groups: readonly string[] = [], authority?: Credential): Promise<Credential> {
+  return issueUser(authority ?? (await (credentials ??= makeCredentials())).authority, { user, groups, now: Date.now() });
 }
 
 /** Give `dataDir` to open an existing database again. The caller closes it. */
 export async function startApiServer(
-  options: Partial<Pick<ApiServerOptions, 'dataDir' | 'tokens' | 'window'>> & { clock?: Clock; log?: Logger } = {},
+  options: Partial<Pick<ApiServerOptions, 'dataDir' | 'tokens' | 'window' | 'accountKey' | 'audit'>> & { clock?: Clock; log?: Logger } = {},
 ): Promise<TestApiServer> {
   const { ca, server: credential } = await (credentials ??= makeCredentials());
-  const { dataDir = tempDir(), clock = systemClock, log = silentLogger(), tokens = [], window } = options;
+  const { dataDir = tempDir(), clock = systemClock, log = silentLogger(), tokens = [], window, accountKey, audit } = options;
   const server = await openApiServer({
     dataDir,
     listen: { host: '127.0.0.1', port: 0 },
-    tls: { cert: credential.certificate, key: credential.key },
+    tls: { cert: credential.certificate, key: credential.key, ca },
     tokens: [{ token: ADMIN_TOKEN, user: 'admin', groups: ['system:masters'] }, ...tokens],
     clock,
     log,
     ...(window === undefined ? {} : { window }),
+    ...(accountKey === undefined ? {} : { accountKey }),
+    ...(audit === undefined ? {} : { audit }),
   });
   const url = `https://127.0.0.1:${server.port}`;
   const client = new KubeClient({ access: { server: url, ca, token: () => ADMIN_TOKEN, namespace: 'default' }, clock: systemClock });
@@ -75,6 +92,7 @@ export async function startApiServer(
     server,
     url,
     ca,
+    credential,
     dataDir,
     client,
     raw: (wanted) => rawRequest(wanted, { port: server.port, agent }),
@@ -97,7 +115,7 @@ export async function installDefinitions(api: KubeApi, definitions: readonly Kub
 }
 
 function rawRequest(wanted: RawRequest, { port, agent }: { port: number; agent: Agent }): Promise<RawAnswer> {
-  const { method = 'GET', accept, contentType, body, token = ADMIN_TOKEN, enough } = wanted;
+  const { method = 'GET', accept, contentType, body, certificate, token = certificate === undefined ? ADMIN_TOKEN : null, enough } = wanted;
   const content = body === undefined ? undefined : typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);
   const headers: Record<string, string> = { ...wanted.headers };
   if (accept !== undefined) headers.Accept = accept;
@@ -105,7 +123,11 @@ function rawRequest(wanted: RawRequest, { port, agent }: { port: number; agent: 
   if (token !== null) headers.Authorization = `Bearer ${token}`;
   if (content !== undefined) headers['Content-Length'] = String(Buffer.byteLength(content));
   return new Promise((resolve, reject) => {
-    const request = httpsRequest({ host: '127.0.0.1', port, agent, method, path: encodeURI(wanted.path).replaceAll('%25', '%'), headers });
+    const path = encodeURI(wanted.path).replaceAll('%25', '%');
+    // A connection is one user's: no two share one.
+    const own =
+      certificate === undefined ? {} : { agent: false as const, ca: agent.options.ca, cert: certificate.certificate, key: certificate.key };
+    const request = httpsRequest({ host: '127.0.0.1', port, agent, method, path, headers, ...own });
     let failed: Error | undefined;
     request.on('error', (error) => {
       failed = error;

@@ -40,6 +40,8 @@ export interface PlainAnswer {
   bytes?: Buffer;
   /** Instead of `body` where that would be long: read as it is sent, in one go. */
   pieces?: Iterable<string>;
+  /** The name of the object that it made. */
+  created?: string;
 }
 
 /** `start` is called once when the headers are out; what it returns is called when the stream is over. */

@@ -16,6 +16,8 @@ import { ensureRoles } from './access/built-in-roles.ts';
 import { actingAs } from './access/impersonation.ts';
 import { Rbac } from './access/rbac.ts';
 import type { ApiAnswer } from './api-request.ts';
+import { AuditLog } from './audit/audit-log.ts';
+import type { Audited, AuditOptions } from './audit/audit-log.ts';
 import { readBody, sendBody, sendPieces } from './http-body.ts';
 import { Housekeeping, ensureNamespaces } from './housekeeping.ts';
 import { headOf, withBody } from './http-request.ts';
@@ -42,6 +44,8 @@ export interface ApiServerOptions {
   tokens: readonly TokenUser[];
   /** PEM of an EC P-256 key: what tokens of ServiceAccounts are signed with. Without one they end with the process. */
   accountKey?: string;
+  /** Absent: nothing is recorded. */
+  audit?: AuditOptions;
   clock: Clock;
   log: Logger;
   /** Path of better_sqlite3.node where the program is one bundled file. */
@@ -90,6 +94,7 @@ class EmbeddedServer implements ApiServer {
   readonly #storage: ObjectStorage;
   readonly #authentication: Authentication;
   readonly #aggregation: RoleAggregation;
+  readonly #audit: AuditLog | undefined;
   readonly #routes: Routes;
   readonly #housekeeping: Housekeeping;
   readonly #server: Server;
@@ -110,6 +115,7 @@ class EmbeddedServer implements ApiServer {
     const accounts = new AccountTokens({ key: accountKey, store, clock });
     this.#authentication = new Authentication({ tokens, accounts, clock });
     this.#aggregation = new RoleAggregation({ store, log });
+    this.#audit = options.audit === undefined ? undefined : new AuditLog(options.audit, { clock, log });
     const engine = { store, registry, webhooks: this.webhooks, rbac: new Rbac(store, log), accounts, clock, log };
     this.#housekeeping = new Housekeeping(engine);
     this.#routes = {
@@ -163,6 +169,7 @@ class EmbeddedServer implements ApiServer {
     await Promise.all([this.#housekeeping.stop(), this.#aggregation.stop()]);
     this.webhooks.close();
     await this.#store.close();
+    await this.#audit?.close();
     this.#storage.close();
   }
 
@@ -173,17 +180,22 @@ class EmbeddedServer implements ApiServer {
 
   async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     response.on('error', () => undefined);
+    let audited: Audited | undefined;
     try {
       const known = this.#authentication.userOf(incoming.headers.authorization, incoming.socket);
       if (known === undefined) throw unauthorized();
+      const head = headOf(incoming, known);
+      const attempt = attemptOf(head);
+      audited = { head, attempt, as: String(incoming.headers['impersonate-user'] ?? ''), source: incoming.socket.remoteAddress ?? '' };
       const { rbac } = this.#routes.engine;
       const user = actingAs(rbac, known, incoming);
-      const head = headOf(incoming, user);
-      rbac.demand(user, attemptOf(head));
-      const request = withBody(head, await readBody(incoming));
-      await this.#send(response, await answer(this.#routes, request));
+      rbac.demand(user, attempt);
+      const answered = await answer(this.#routes, withBody({ ...head, user }, await readBody(incoming)));
+      if ('status' in answered) this.#audit?.answered(audited, answered);
+      audited = undefined;
+      await this.#send(response, answered);
     } catch (error) {
-      this.#refuse(response, error, incoming);
+      this.#refuse(response, error, { incoming, audited });
     }
   }
 
@@ -227,11 +239,16 @@ class EmbeddedServer implements ApiServer {
     if (this.#closing !== undefined) response.shouldKeepAlive = false;
   }
 
-  #refuse(response: ServerResponse, error: unknown, incoming: IncomingMessage): void {
+  #refuse(
+    response: ServerResponse,
+    error: unknown,
+    { incoming, audited }: { incoming: IncomingMessage; audited: Audited | undefined },
+  ): void {
     const { log } = this.#options;
     if (incoming.destroyed && !incoming.complete) return;
     if (!(error instanceof KubeError)) log.error('api.request.failed', { method: incoming.method, path: incoming.url, error });
     const { status } = error instanceof KubeError ? error : internal(messageOf(error));
+    if (audited !== undefined) this.#audit?.refused(audited, status);
     if (response.headersSent) {
       response.destroy();
       return;

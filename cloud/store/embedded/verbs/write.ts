@@ -86,7 +86,7 @@ export async function insert(engine: Engine, object: KubeObject, insertion: Inse
   const by = { manager: managerOfRequest(kind, request, undefined), time: timeText(clock.now()) };
   putManagers(metadata, insertion.managers ?? managersOfCreate(kind, object, by));
   const saved = await save(engine, { kind, object, dryRun, request });
-  return jsonAnswer(201, render(engine, saved, { kind, request }), warnings);
+  return { ...jsonAnswer(201, render(engine, saved, { kind, request }), warnings), created: metadata.name };
 }
 
 function creationOf({ group, plural }: Kind, { namespace = '', name }: ObjectMeta): ResourceAttempt {

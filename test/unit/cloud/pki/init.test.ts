@@ -69,6 +69,7 @@ test('it makes an authority, two servers, a token and a node, secrets for the ow
     'api.crt created',
     'api.key created',
     'admin-token created',
+    'accounts.key created',
     'ca.crt created',
     'node.crt created',
     'node.key created',
@@ -78,6 +79,7 @@ test('it makes an authority, two servers, a token and a node, secrets for the ow
     'edge/pki/ca.crt',
     'edge/pki/node.crt',
     'edge/pki/node.key',
+    'pki/accounts.key',
     'pki/api.crt',
     'pki/api.key',
     'pki/ca.crt',
@@ -85,7 +87,7 @@ test('it makes an authority, two servers, a token and a node, secrets for the ow
     'pki/hub.crt',
     'pki/hub.key',
   ]);
-  for (const secret of ['cloud/admin-token', 'edge/pki/node.key', 'pki/ca.key', 'pki/hub.key', 'pki/api.key']) {
+  for (const secret of ['cloud/admin-token', 'edge/pki/node.key', 'pki/ca.key', 'pki/hub.key', 'pki/api.key', 'pki/accounts.key']) {
     assert.is((statSync(path.join(dataDir, secret)).mode & 0o777).toString(8), '600', secret);
   }
   assert.match(read(report.files.adminToken), /^[\w-]{43}\n$/);
