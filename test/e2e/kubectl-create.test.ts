@@ -72,12 +72,8 @@ kubectlTest('create makes deployments, services, roles and bindings', async () =
   assert.match(await kubectl.run('get', 'pdb'), /^pdb +1 +N\/A +0 +\d+s$/m);
 });
 
-kubectlTest('what is not served, or not read from protobuf, is refused in words', async () => {
+kubectlTest('what is not served is refused in words', async () => {
   assert.match(await kubectl.refused(['create', 'job', 'j', '--image=x']), 'the server could not find the requested resource');
-  assert.match(
-    await kubectl.refused(['create', 'token', 'sa1', '-n', 'n1']),
-    'tokens of service accounts are not issued by this server yet',
-  );
 });
 
 kubectlTest('get all shows what there is, api-resources what there may be', async () => {
@@ -161,11 +157,11 @@ kubectlTest('what get printed as a list is validated and applied, and describe s
 
 kubectlTest('somebody without rights is told so, and may ask', async () => {
   const { code, stdout } = await low.attempt(['auth', 'can-i', 'get', 'pods']);
-  assert.equal([code, stdout], [1, 'no - only members of system:masters have access\n']);
+  assert.equal([code, stdout], [1, 'no\n']);
   assert.match(await low.run('auth', 'whoami'), /^Username +low$/m);
   assert.match(await low.run('auth', 'can-i', '--list'), /^selfsubjectaccessreviews\.authorization\.k8s\.io +\[\] +\[\] +\[create\]$/m);
   const acting = await kubectl.attempt(['auth', 'can-i', 'get', 'pods', '--as=ann']);
-  assert.equal([acting.code, acting.stdout], [1, 'no - only members of system:masters have access\n']);
+  assert.equal([acting.code, acting.stdout], [1, 'no\n']);
 });
 
 kubectlTest('cluster-info and streams answer in words', async () => {
