@@ -209,7 +209,7 @@ test('network policies, disruption budgets and webhook configurations are stored
   assert.equal(await causes(hooks, { metadata: { name: 'w' }, webhooks: [{ name: 'w', clientConfig: { url: 'http://x.example' } }] }), [
     'webhooks[0].name: Invalid value: "w": should be a domain with at least three segments separated by dots',
     'webhooks[0].sideEffects: Unsupported value: "": supported values: "None", "NoneOnDryRun"',
-    'webhooks[0].admissionReviewVersions: Required value: must specify one of v1, v1beta1',
+    'webhooks[0].admissionReviewVersions: Required value: must specify one of v1',
     'webhooks[0].clientConfig.url: Invalid value: "http://x.example": \'https\' is the only allowed URL scheme',
   ]);
 });

@@ -16,11 +16,11 @@ test('the edge introduces itself, and asks for the differences with what it know
   const headers = first.hub.connections[0]?.headers ?? {};
   assert.equal([headers['hivelet-protocol'], headers['node_id']], ['1', 'edge-node']);
   assert.match(String(headers['hivelet-store']), /^[0-9a-f-]{36}$/);
-  assert.equal(first.hub.details()[0]?.hivelet, { cluster_uid: '', known: {} });
+  assert.equal(first.hub.details()[0]?.hivelet, { cluster_uid: '', known: {}, version: 0 });
   await first.members();
   await first.stop();
   const second = await startLinkedEdge([], { hub: first.hub, dataDir: first.dataDir });
-  assert.equal(second.hub.details()[1]?.hivelet, { cluster_uid: 'cluster-1', known: { 'uid-d1': 'h1', 'uid-d2': 'h2' } });
+  assert.equal(second.hub.details()[1]?.hivelet, { cluster_uid: 'cluster-1', known: { 'uid-d1': 'h1', 'uid-d2': 'h2' }, version: 1 });
   assert.is(second.hub.connections[1]?.headers['hivelet-store'], headers['hivelet-store'], 'the same store');
 });
 
