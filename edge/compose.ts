@@ -20,7 +20,7 @@ import { EventBus } from './eventbus/eventbus.ts';
 import type { ExternalMqtt } from './eventbus/external-client.ts';
 import { MetaManager } from './metamanager/metamanager.ts';
 import type { StoredObjects } from './metamanager/stored-objects.ts';
-import { createExternal, embeddedSide, externalSide, internalAddress } from './mqtt-sides.ts';
+import { brokerSettings, createExternal, embeddedSide, externalSide } from './mqtt-sides.ts';
 import { brokerModule, externalModule, lastSeenModule, storeEvents, storeModule } from './service-modules.ts';
 import type { EdgeDatabase } from './store/database.ts';
 import { createCommitter } from './store/group-commit.ts';
@@ -135,15 +135,11 @@ function hubServers(text: string): string[] {
 }
 
 function makeBroker({ config, dataDir, clock, log, hostName, eventbus }: Ground): Broker {
-  const listens = config.get('modules.eventBus.enable') && config.get('modules.eventBus.mqttMode') !== 2;
   return createBroker({
+    ...brokerSettings(config, dataDir),
     clock,
     log: log.child({ module: 'broker' }),
-    listeners: listens ? [{ address: internalAddress(config) }] : [],
-    allowInsecure: config.get('modules.eventBus.allowInsecure'),
     ingest: (publish) => eventbus().ingest(publish, publish.clientId === hostName),
-    limits: { queueMessages: config.get('modules.eventBus.mqttSessionQueueSize') },
-    store: join(dataDir, 'edge', 'mqtt.db'),
   });
 }
 

@@ -1,6 +1,7 @@
 /** Owns the settings of edgecore: KubeEdge's names and defaults (reference/config.md), and ours. */
 import { hostname } from 'node:os';
 import type { ConfigSchema, Setting } from '#beehive/config.ts';
+import { mqttSettings } from './mqtt-config.ts';
 
 const DEFAULT_PROJECT = 'e632aba927ea4ac2b575ec1603d56f10';
 
@@ -87,78 +88,7 @@ export const settings = [
     max: 2 ** 40,
     doc: 'uploads that wait on disk; the oldest are dropped and counted beyond it',
   },
-  { path: 'modules.eventBus.enable', type: 'boolean', default: true, doc: 'MQTT' },
-  {
-    path: 'modules.eventBus.mqttMode',
-    type: 'int',
-    default: 0,
-    kubeedgeDefault: 2,
-    oneOf: [0, 1, 2],
-    doc: '0 embedded broker, 1 both, 2 external broker only',
-    minimal: true,
-  },
-  {
-    path: 'modules.eventBus.mqttQOS',
-    type: 'int',
-    default: 0,
-    oneOf: [0, 1, 2],
-    doc: 'QoS of what edgecore publishes; towards an external broker 1 unless set',
-  },
-  { path: 'modules.eventBus.mqttRetain', type: 'boolean', default: false, doc: 'retain flag of what edgecore publishes' },
-  {
-    path: 'modules.eventBus.mqttSessionQueueSize',
-    type: 'int',
-    default: 100,
-    unit: 'messages',
-    min: 1,
-    max: 100_000,
-    doc: 'kept for an absent session of the embedded broker',
-  },
-  {
-    path: 'modules.eventBus.mqttServerInternal',
-    type: 'string',
-    default: 'tcp://127.0.0.1:1883',
-    kubeedgeDefault: 'tcp://127.0.0.1:1884',
-    doc: 'address of the embedded broker; 1884 in modes 1 and 2 unless set',
-    minimal: true,
-  },
-  {
-    path: 'modules.eventBus.mqttServerExternal',
-    type: 'string',
-    default: 'tcp://127.0.0.1:1883',
-    doc: 'address of the external broker (modes 1 and 2)',
-    minimal: true,
-  },
-  { path: 'modules.eventBus.mqttUsername', type: 'string', default: '', doc: 'at the external broker' },
-  { path: 'modules.eventBus.mqttPassword', type: 'string', default: '', doc: 'at the external broker' },
-  {
-    path: 'modules.eventBus.allowInsecure',
-    type: 'boolean',
-    default: false,
-    doc: 'in plain words: let everybody on the network publish and subscribe without TLS and password',
-  },
-  { path: 'modules.eventBus.eventBusTLS.enable', type: 'boolean', default: false, doc: 'TLS to the external broker' },
-  {
-    path: 'modules.eventBus.eventBusTLS.tlsMqttCAFile',
-    type: 'string',
-    default: '',
-    kubeedgeDefault: '/etc/kubeedge/ca/rootCA.crt',
-    doc: 'CA of the external broker',
-  },
-  {
-    path: 'modules.eventBus.eventBusTLS.tlsMqttCertFile',
-    type: 'string',
-    default: '',
-    kubeedgeDefault: '/etc/kubeedge/certs/server.crt',
-    doc: 'client certificate',
-  },
-  {
-    path: 'modules.eventBus.eventBusTLS.tlsMqttPrivateKeyFile',
-    type: 'string',
-    default: '',
-    kubeedgeDefault: '/etc/kubeedge/certs/server.key',
-    doc: 'its key',
-  },
+  ...mqttSettings,
   { path: 'modules.deviceTwin.enable', type: 'boolean', default: true, doc: 'device twins' },
   {
     path: 'modules.deviceTwin.strictValues',

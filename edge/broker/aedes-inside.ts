@@ -3,7 +3,7 @@
  * The version is pinned; test/integration/broker-aedes.test.ts fails when one of them changes.
  */
 import type { EventEmitter } from 'node:events';
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Aedes, Client } from 'aedes';
 import type { Packet } from 'mqtt-packet';
 
@@ -36,7 +36,7 @@ export type AedesBroker = Aedes & {
 };
 
 export type AedesClient = Client & {
-  conn: Socket;
+  conn: Duplex;
   broker: AedesBroker;
   _parser: AedesParser;
   /** Called by aedes when it has handled a packet. */

@@ -1,65 +1,33 @@
 /** Owns the embedded MQTT broker: aedes with our way in, our way out, our store and our bounds. */
-import type { Socket } from 'node:net';
-import { Aedes, type Client, type ConnectPacket, type PublishPacket, type Subscription } from 'aedes';
+import type { Duplex } from 'node:stream';
+import { Aedes, type Client, type PublishPacket, type Subscription } from 'aedes';
 import mqttPacket from 'mqtt-packet';
-import type { Clock, Timer } from '#beehive/clock.ts';
+import type { Timer } from '#beehive/clock.ts';
 import { HiveletError, messageOf } from '#beehive/errors.ts';
-import type { Logger } from '#beehive/log.ts';
+import { AccountBook } from './account-file.ts';
 import type { AedesBroker, AedesClient, ForwardPacket } from './aedes-inside.ts';
+import type { Broker, BrokerOptions, BrokerStats } from './broker-options.ts';
 import { openBrokerDatabase } from './broker-database.ts';
 import { Egress, EndOfTurn } from './egress.ts';
 import { Emitter } from './emitter.ts';
+import { Refusal } from './gatekeeper.ts';
+import { Guard } from './guard.ts';
 import { Ingress, type IngressDeps } from './ingress.ts';
 import { KeepAlive } from './keepalive.ts';
 import { type BrokerLimits, defaultLimits } from './limits.ts';
-import { listen, type Listener, type ListenerOptions } from './listener.ts';
+import { listen, type Listener, type ListenerOptions, type Visitor } from './listener.ts';
 import { type BrokerPort, createPort, PortDeliveries, type PortOptions } from './port.ts';
 import { PublishQueue } from './publish-queue.ts';
-import type { Ingest, IncomingPublish } from './publish.ts';
+import type { IncomingPublish } from './publish.ts';
 import { AedesPersistence, sendRetained } from './retained-delivery.ts';
 import { Router } from './router.ts';
 import { Tally } from './tally.ts';
-import { filterFault, topicFault } from './topic.ts';
 import { unreleasedIds } from './unreleased.ts';
 
 // Costs 6 to 15 MB otherwise (a Buffer for each of 65,536 numbers).
 mqttPacket.writeToStream.cacheNumbers = false;
 
-export interface BrokerOptions {
-  clock: Clock;
-  log: Logger;
-  listeners: readonly ListenerOptions[];
-  /** Serve addresses other than loopback although there are neither TLS nor credentials. */
-  allowInsecure?: boolean;
-  ingest?: Ingest;
-  limits?: Partial<BrokerLimits>;
-  /** Path of the file that keeps retained messages and sessions; without it they are lost on a restart. */
-  store?: string;
-  /** After a client's CONNACK, and after it left. */
-  onClient?(change: { clientId: string; connected: boolean; clients: number }): void;
-}
-
-export interface BrokerStats {
-  clients: number;
-  sessions: number;
-  retained: number;
-  /** Messages dropped because somebody was slow or a bound was reached, since the start. */
-  dropped: number;
-  /** Publishes whose ingest failed, since the start. */
-  refused: number;
-}
-
-export interface Broker {
-  /** Opens the listeners. Throws HiveletError PORT_IN_USE or CONFIG_INVALID; nothing stays open then. */
-  start(): Promise<void>;
-  /** The addresses served, with real port numbers, in the order of the options. */
-  readonly listeners: readonly Listener[];
-  /** May be used before `start`. */
-  port(name: string, options?: PortOptions): BrokerPort;
-  stats(): BrokerStats;
-  /** Idempotent; stores everything. No will is published: the clients are not to blame. */
-  close(): Promise<void>;
-}
+export type { Broker, BrokerOptions, BrokerStats } from './broker-options.ts';
 
 /** Opens the store; throws HiveletError STORE_LOCKED or STORE_FAILED. */
 export function createBroker(options: BrokerOptions): Broker {
@@ -67,8 +35,6 @@ export function createBroker(options: BrokerOptions): Broker {
 }
 
 const EXPIRY_MS = 3_600_000;
-const RESERVED = '$SYS/';
-const IDENTIFIER_REJECTED = 2;
 
 interface Connection {
   client: AedesClient;
@@ -86,6 +52,8 @@ class EmbeddedBroker implements Broker {
   readonly #router: Router;
   readonly #deliveries: PortDeliveries;
   readonly #keepAlive: KeepAlive;
+  readonly #book: AccountBook;
+  readonly #guard: Guard;
   readonly #connections = new Map<AedesClient, Connection>();
   readonly #endOfTurn = new EndOfTurn();
   /** Wills whose clients are gone since an earlier run. */
@@ -104,11 +72,14 @@ class EmbeddedBroker implements Broker {
     this.#keepAlive = new KeepAlive(clock);
     const database = store === undefined ? {} : { database: openBrokerDatabase(store, log) };
     this.#persistence = new AedesPersistence({ clock, limits: this.#limits, tally: this.#tally, ...database });
+    this.#book = new AccountBook({ path: options.accounts, clock, log });
+    const { sessions } = this.#persistence;
+    this.#guard = new Guard({ clock, tally: this.#tally, limits: this.#limits, book: this.#book, sessions });
     this.#aedes = this.#createAedes();
     this.#router = new Router(this.#aedes, this.#emitter, this.#persistence);
     const failed = this.#ingestFailed.bind(this);
     this.#orphans = new PublishQueue({ ingest: options.ingest, forward: (publish) => this.#router.forward(publish), failed });
-    this.#persistence.sessions.online = (id) => this.#aedes.clients[id] !== undefined;
+    sessions.online = (id) => this.#aedes.clients[id] !== undefined;
     this.#watch();
   }
 
@@ -119,17 +90,31 @@ class EmbeddedBroker implements Broker {
   async start(): Promise<void> {
     if (this.#closing !== undefined) throw new HiveletError('STOPPED', 'a broker that was closed cannot be started again: create another');
     try {
+      this.#book.start();
       await this.#aedes.listen();
-      for (const options of this.#options.listeners) {
-        const accept = (socket: Socket): void => this.#accept(socket);
-        this.#listeners.push(await listen(options, { allowInsecure: this.#options.allowInsecure === true, accept }));
-      }
+      for (const options of this.#options.listeners) this.#listeners.push(await this.#listen(options));
     } catch (error) {
       await this.close();
       throw error;
     }
     this.#expireLater();
     this.#options.log.info('mqtt.listening', { addresses: this.#listeners.map(({ address }) => address) });
+  }
+
+  #listen(options: ListenerOptions): Promise<Listener> {
+    const { allowInsecure = false, requireAccounts = false, websocketOrigins = [], tls } = this.#options;
+    const { strangers, packetBytes } = this.#limits;
+    return listen(options, {
+      allowInsecure,
+      requireAccounts,
+      accounts: this.#book.size,
+      tls,
+      tally: this.#tally,
+      strangers,
+      frameBytes: 2 * packetBytes,
+      origins: websocketOrigins,
+      accept: (connection, visitor) => this.#accept(connection, visitor),
+    });
   }
 
   port(name: string, options: PortOptions = {}): BrokerPort {
@@ -152,6 +137,10 @@ class EmbeddedBroker implements Broker {
       retained: this.#persistence.retained.size,
       dropped: this.#tally.total('mqtt.message.dropped'),
       refused: this.#tally.total('mqtt.ingest.failed'),
+      denied: ['mqtt.login.refused', 'mqtt.publish.denied', 'mqtt.subscription.refused'].reduce(
+        (sum, name) => sum + this.#tally.total(name),
+        0,
+      ),
     };
   }
 
@@ -162,6 +151,7 @@ class EmbeddedBroker implements Broker {
 
   async #close(): Promise<void> {
     this.#keepAlive.stop();
+    this.#guard.close();
     this.#expiry?.cancel();
     for (const port of this.#ports) port.close();
     for (const client of Object.values(this.#aedes.clients)) client.will = null;
@@ -179,11 +169,10 @@ class EmbeddedBroker implements Broker {
       connectTimeout: this.#limits.connectTimeoutMs,
       drainTimeout: 0,
       maxClientsIdLength: 65_535, // MQTT 3.1 allows 23 characters, its clients send more
-      preConnect: (client, packet, done) => done(refuseNameless(client, packet), true),
+      preConnect: (client, packet, done) => void this.#guard.connect(client as AedesClient, packet, done),
       authorizePublish: (client, will, done) => this.#admitWill(client as AedesClient | null, will, done),
-      authorizeSubscribe: (client, subscription, done) => done(null, this.#grant(client as AedesClient, subscription)),
-      authorizeForward: (client, packet) =>
-        this.#connections.get(client as AedesClient)?.egress.resend(packet as ForwardPacket) as typeof packet,
+      authorizeSubscribe: (client, subscription, done) => done(null, this.#guard.grant(client as AedesClient, subscription)),
+      authorizeForward: (client, packet) => this.#resend(client as AedesClient, packet as ForwardPacket) as typeof packet,
     }) as AedesBroker;
   }
 
@@ -201,7 +190,10 @@ class EmbeddedBroker implements Broker {
     });
     this.#aedes.on('subscribe', (subscriptions, client) => this.#sendRetained(client as AedesClient, subscriptions));
     this.#aedes.on('clientError', (client, error) => this.#tally.count('mqtt.client.closed', { client: client.id, error: error.message }));
-    this.#aedes.on('connectionError', (_client, error) => this.#tally.count('mqtt.connection.closed', { error: error.message }));
+    this.#aedes.on('connectionError', (_client, error) => {
+      // The guard has told of those that it turned away.
+      if (!(error instanceof Refusal)) this.#tally.count('mqtt.connection.closed', { error: error.message });
+    });
     (this.#aedes as NodeJS.EventEmitter).on('error', (error: unknown) => log.error('mqtt.broker.failed', { error: messageOf(error) }));
   }
 
@@ -227,18 +219,25 @@ class EmbeddedBroker implements Broker {
     this.#options.onClient?.({ clientId: client.id, connected, clients });
   }
 
-  #accept(socket: Socket): void {
+  /** A message that waited for its session; null when its account may not read it any more. */
+  #resend(client: AedesClient, packet: ForwardPacket): ForwardPacket | null {
+    if (!this.#guard.mayRead(client, packet.topic)) return null;
+    return this.#connections.get(client)?.egress.resend(packet) ?? null;
+  }
+
+  #accept(connection: Duplex, visitor: Visitor): void {
     if (this.#connections.size >= this.#limits.connections) {
-      this.#tally.count('mqtt.connection.refused', { reason: `${this.#limits.connections} connections are open` });
-      socket.destroy();
+      this.#tally.count('mqtt.connection.refused', { remote: visitor.remote, reason: `${this.#limits.connections} connections are open` });
+      connection.destroy();
       return;
     }
-    const client = this.#aedes.handle(socket) as AedesClient;
+    const client = this.#aedes.handle(connection) as AedesClient;
     const { sessions } = this.#persistence;
     const egress = new Egress(client, { limits: this.#limits, tally: this.#tally, sessions, endOfTurn: this.#endOfTurn });
     const ingress = new Ingress(client, this.#ingressDeps(client, egress));
     this.#connections.set(client, { client, ingress, egress });
-    socket.once('close', () => this.#connections.delete(client));
+    connection.once('close', () => this.#connections.delete(client));
+    this.#guard.arrived(client, visitor);
     this.#keepAlive.watch(client, ingress);
   }
 
@@ -248,7 +247,8 @@ class EmbeddedBroker implements Broker {
       limits: this.#limits,
       ingest: this.#options.ingest,
       forward: (publish) => this.#router.forward(publish),
-      allowed: ({ topic }) => !topic.startsWith(RESERVED),
+      allowed: ({ topic }) => this.#guard.mayPublish(client, topic),
+      inPace: () => this.#guard.inPace(client),
       answer: (frame) => egress.answer(frame),
       flush: egress.flush,
       unreleased: unreleasedIds(client, this.#persistence.sessions),
@@ -259,20 +259,10 @@ class EmbeddedBroker implements Broker {
     };
   }
 
-  #grant(client: AedesClient, subscription: Subscription): Subscription | null {
-    const { topic } = subscription;
-    const full = client.subscriptions[topic] === undefined && Object.keys(client.subscriptions).length >= this.#limits.subscriptions;
-    const fault = filterFault(topic) ?? (full ? `${this.#limits.subscriptions} filters are subscribed` : undefined);
-    if (fault === undefined) return subscription;
-    this.#tally.count('mqtt.subscription.refused', { client: client.id, filter: topic.slice(0, 200), reason: fault });
-    subscription.qos = 128 as Subscription['qos']; // so that the session does not keep it
-    return null;
-  }
-
   /** A will is a publish like any other. Without a client it is one of an earlier run whose client did not come back. */
   #admitWill(client: AedesClient | null, will: PublishPacket, done: (error?: Error | null) => void): void {
     const { topic, qos, retain } = will;
-    const fault = topicFault(topic) ?? (topic.startsWith(RESERVED) ? 'the topic is reserved' : undefined);
+    const fault = this.#guard.willFault(client?.id ?? (will as { clientId?: string }).clientId, topic);
     if (fault !== undefined) return done(new Error(fault));
     const publish: IncomingPublish = { topic, payload: Buffer.from(will.payload), qos, retain, clientId: client?.id ?? 'will' };
     const connection = client === null ? undefined : this.#connections.get(client);
@@ -287,14 +277,8 @@ class EmbeddedBroker implements Broker {
   #expireLater(): void {
     this.#expiry = this.#options.clock.timer(EXPIRY_MS, () => {
       this.#persistence.sessions.expire();
+      for (const listener of this.#listeners) listener.renew?.();
       this.#expireLater();
     });
   }
-}
-
-/** A session that is kept needs a name [MQTT-3.1.3-8]; aedes would invent one. */
-function refuseNameless(client: Client, { clientId, clean }: ConnectPacket): Error | null {
-  if (clientId !== '' || clean === true) return null;
-  client.conn.write(Buffer.from([0x20, 2, 0, IDENTIFIER_REJECTED]));
-  return new Error('a session that is kept needs a client id');
 }

@@ -30,6 +30,8 @@ export interface IngressDeps {
   forward: (publish: IncomingPublish) => void;
   /** False: acknowledged, but neither ingested nor forwarded [MQTT-3.3.5-2]. */
   allowed(publish: IncomingPublish): boolean;
+  /** False: the client sends more packets than it may. */
+  inPace(): boolean;
   /** Sends a PUBACK or PUBREC, in order with what is forwarded to this client. */
   answer: (frame: Buffer) => void;
   /** Writes what was to be sent at the end of the turn. */
@@ -227,6 +229,7 @@ export class Ingress {
 
   #dispatch(packet: ClientPacket): void {
     if (this.#client.connected) this.#connected = true;
+    if (!this.#deps.inPace()) return this.#refuse('it sends faster than modules.eventBus.limits.publishRate');
     if (packet.cmd === 'publish' && this.#connected) return this.#publish(packet);
     if (packet.cmd === 'pingreq' && this.#connected) return this.#deps.answer(PINGRESP);
     if (packet.cmd === 'disconnect') this.#deps.flush();

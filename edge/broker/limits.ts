@@ -5,6 +5,12 @@ export interface BrokerLimits {
   packetBytes: number;
   /** Open connections; one more is closed at once. */
   connections: number;
+  /** Of which this many over the network may be of clients that have not said who they are. */
+  strangers: number;
+  /** Connections of one account; one more is refused. */
+  connectionsPerAccount: number;
+  /** Packets a second of a client with an account, ten seconds' worth at once; more close it. */
+  publishRate: number;
   /** Topic filters of one client; more are refused with SUBACK 0x80. */
   subscriptions: number;
   /** Time from the TCP connection to a whole CONNECT. */
@@ -40,6 +46,9 @@ const DAY_MS = 86_400_000;
 export const defaultLimits: Readonly<BrokerLimits> = {
   packetBytes: 256 * KiB,
   connections: 1_000,
+  strangers: 300, // a fleet of 200 that comes back at once
+  connectionsPerAccount: 20,
+  publishRate: 1_000,
   subscriptions: 2_000,
   connectTimeoutMs: 10_000,
   inFlight: 1_000,

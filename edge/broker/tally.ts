@@ -16,7 +16,8 @@ export class Tally {
     this.#log = log;
   }
 
-  count(event: string, fields: LogFields = {}): void {
+  count(event: string, about: LogFields = {}): void {
+    const fields = readable(about);
     this.#totals.set(event, this.total(event) + 1);
     const open = this.#open.get(event);
     if (open !== undefined) {
@@ -43,4 +44,10 @@ export class Tally {
       this.#watch(event);
     });
   }
+}
+
+/** The name inside of a client with an account is `account NUL client id`. */
+function readable(fields: LogFields): LogFields {
+  const { client } = fields;
+  return typeof client === 'string' ? { ...fields, client: client.replace('\0', '/') } : fields;
 }
