@@ -19,25 +19,6 @@ test.before(async () => {
 });
 test.after(async () => void (await api.stop()));
 
-interface Shown {
-  metadata: {
-    uid: string;
-    resourceVersion: string;
-    deletionTimestamp?: string;
-    managedFields?: unknown[];
-    annotations?: Record<string, string>;
-  };
-  [field: string]: unknown;
-}
-
-async function shown(...what: string[]): Promise<Shown> {
-  return JSON.parse(await kubectl.run('get', ...what, '-o', 'json')) as Shown;
-}
-
-async function jsonpath(expression: string, ...what: string[]): Promise<string> {
-  return kubectl.run('get', ...what, '-o', `jsonpath=${expression}`);
-}
-
 const gone = async (...what: string[]): Promise<void> => {
   assert.match(await kubectl.refused(['get', ...what]), /\(NotFound\).* not found/);
 };
@@ -74,17 +55,17 @@ kubectlTest('a bare server knows the kinds of Kubernetes and none of ours', asyn
 kubectlTest('create makes what it is told, once', async () => {
   assert.match(await kubectl.run('create', 'namespace', 'hall-3'), 'namespace/hall-3 created');
   await kubectl.run('create', 'configmap', 'settings', '-n', 'hall-3', '--from-literal=mode=eco', '--from-literal=limit=5');
-  assert.is(await jsonpath('{.data}', 'configmap', 'settings', '-n', 'hall-3'), '{"limit":"5","mode":"eco"}');
+  assert.is(await kubectl.path('{.data}', 'configmap', 'settings', '-n', 'hall-3'), '{"limit":"5","mode":"eco"}');
   await kubectl.run('create', 'secret', 'generic', 'mqtt', '-n', 'hall-3', '--from-literal=password=s3cret');
-  assert.is(await jsonpath('{.type} {.data.password}', 'secret', 'mqtt', '-n', 'hall-3'), 'Opaque czNjcmV0');
+  assert.is(await kubectl.path('{.type} {.data.password}', 'secret', 'mqtt', '-n', 'hall-3'), 'Opaque czNjcmV0');
   await kubectl.run('create', 'serviceaccount', 'mapper', '-n', 'hall-3');
   await kubectl.run('create', 'deployment', 'web', '-n', 'hall-3', '--image=registry.example/web:1', '--replicas=2');
   assert.is(
-    await jsonpath('{.spec.replicas} {.spec.template.spec.containers[0].image}', 'deploy/web', '-n', 'hall-3'),
+    await kubectl.path('{.spec.replicas} {.spec.template.spec.containers[0].image}', 'deploy/web', '-n', 'hall-3'),
     '2 registry.example/web:1',
   );
   await kubectl.run('create', 'service', 'clusterip', 'web', '-n', 'hall-3', '--tcp=80:8080');
-  assert.is(await jsonpath('{.spec.ports[0].port} {.spec.ports[0].targetPort}', 'svc', 'web', '-n', 'hall-3'), '80 8080');
+  assert.is(await kubectl.path('{.spec.ports[0].port} {.spec.ports[0].targetPort}', 'svc', 'web', '-n', 'hall-3'), '80 8080');
   const again = await kubectl.refused(['create', 'configmap', 'settings', '-n', 'hall-3', '--from-literal=mode=off']);
   assert.match(again, /^error: failed to create configmap: configmaps "settings" already exists$/m);
   assert.match(await kubectl.refused(['create', 'configmap', 'x', '-n', 'nowhere']), 'namespaces "nowhere" not found');
@@ -135,7 +116,7 @@ kubectlTest('apply creates, changes, leaves alone, and takes away what was dropp
   assert.match(await kubectl.run('apply', '-f', file({ a: '1', b: '2' })), 'configmap/applied created');
   assert.match(await kubectl.run('apply', '-f', file({ a: '1', b: '2' })), 'configmap/applied unchanged');
   assert.match(await kubectl.run('apply', '-f', file({ a: '9' })), 'configmap/applied configured');
-  assert.is(await jsonpath('{.data}', 'cm', 'applied', '-n', 'hall-3'), '{"a":"9"}');
+  assert.is(await kubectl.path('{.data}', 'cm', 'applied', '-n', 'hall-3'), '{"a":"9"}');
   assert.match(await kubectl.run('apply', 'view-last-applied', 'cm/applied', '-n', 'hall-3'), /^data:\n {2}a: "9"$/m);
   const strict = kubectl.file('strict.json', { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'strict' }, date: { a: '1' } });
   assert.match(await kubectl.refused(['apply', '-f', strict]), /unknown field "date"/);
@@ -148,15 +129,19 @@ kubectlTest('apply --server-side keeps to its own fields, and says who else want
     kubectl.file('server-side.json', { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'shared', namespace: 'hall-3' }, data });
   const apply = ['apply', '--server-side', '-f'];
   assert.match(await kubectl.run(...apply, file({ a: '1', b: '2' }), '--field-manager=one'), 'configmap/shared serverside-applied');
-  const before = (await shown('cm', 'shared', '-n', 'hall-3')).metadata.resourceVersion;
+  const before = (await kubectl.shown('cm', 'shared', '-n', 'hall-3')).metadata.resourceVersion;
   await kubectl.run(...apply, file({ a: '1', b: '2' }), '--field-manager=one');
-  assert.is((await shown('cm', 'shared', '-n', 'hall-3')).metadata.resourceVersion, before, 'nothing changed, so nothing is written');
+  assert.is(
+    (await kubectl.shown('cm', 'shared', '-n', 'hall-3')).metadata.resourceVersion,
+    before,
+    'nothing changed, so nothing is written',
+  );
   const conflict = await kubectl.refused([...apply, file({ a: '7' }), '--field-manager=two']);
   assert.match(conflict, /Apply failed with 1 conflict: conflict with "one": \.data\.a/);
   await kubectl.run(...apply, file({ a: '7', c: '3' }), '--field-manager=two', '--force-conflicts');
-  assert.is(await jsonpath('{.data}', 'cm', 'shared', '-n', 'hall-3'), '{"a":"7","b":"2","c":"3"}');
+  assert.is(await kubectl.path('{.data}', 'cm', 'shared', '-n', 'hall-3'), '{"a":"7","b":"2","c":"3"}');
   await kubectl.run(...apply, file({ a: '7' }), '--field-manager=two');
-  assert.is(await jsonpath('{.data}', 'cm', 'shared', '-n', 'hall-3'), '{"a":"7","b":"2"}');
+  assert.is(await kubectl.path('{.data}', 'cm', 'shared', '-n', 'hall-3'), '{"a":"7","b":"2"}');
   assert.match(
     await kubectl.run('get', 'cm', 'shared', '-n', 'hall-3', '-o', 'yaml', '--show-managed-fields'),
     /manager: one\n +operation: Apply/,
@@ -166,30 +151,33 @@ kubectlTest('apply --server-side keeps to its own fields, and says who else want
 });
 
 kubectlTest('replace puts a whole object in place, also by deleting the old one first', async () => {
-  const settings = await shown('cm', 'settings', '-n', 'hall-3');
+  const settings = await kubectl.shown('cm', 'settings', '-n', 'hall-3');
   const { uid } = settings.metadata;
   assert.match(
     await kubectl.run('replace', '-f', kubectl.file('replaced.json', { ...settings, data: { mode: 'full' } })),
     'configmap/settings replaced',
   );
-  assert.is(await jsonpath('{.data}', 'cm', 'settings', '-n', 'hall-3'), '{"mode":"full"}');
+  assert.is(await kubectl.path('{.data}', 'cm', 'settings', '-n', 'hall-3'), '{"mode":"full"}');
   const stale = await kubectl.refused(['replace', '-f', kubectl.file('stale.json', { ...settings, data: { mode: 'off' } })]);
   assert.match(stale, /the object has been modified; please apply your changes to the latest version and try again/);
   assert.match(await kubectl.run('replace', '--force', '-f', path.join(kubectl.home, 'replaced.json')), 'configmap/settings replaced');
-  assert.is.not((await shown('cm', 'settings', '-n', 'hall-3')).metadata.uid, uid);
+  assert.is.not((await kubectl.shown('cm', 'settings', '-n', 'hall-3')).metadata.uid, uid);
 });
 
 kubectlTest('patch speaks merge, JSON, strategic and status', async () => {
   const where = ['-n', 'hall-3'];
   await kubectl.run('patch', 'cm', 'settings', ...where, '--type=merge', '-p', '{"data":{"mode":null,"step":"1"}}');
-  assert.is(await jsonpath('{.data}', 'cm', 'settings', ...where), '{"step":"1"}');
+  assert.is(await kubectl.path('{.data}', 'cm', 'settings', ...where), '{"step":"1"}');
   await kubectl.run('patch', 'cm', 'settings', ...where, '--type=json', '-p', '[{"op":"replace","path":"/data/step","value":"2"}]');
-  assert.is(await jsonpath('{.data.step}', 'cm', 'settings', ...where), '2');
+  assert.is(await kubectl.path('{.data.step}', 'cm', 'settings', ...where), '2');
   const missing = ['patch', 'cm', 'settings', ...where, '--type=json', '-p', '[{"op":"test","path":"/data/step","value":"1"}]'];
   assert.match(await kubectl.refused(missing), /\(Invalid\)|the server rejected our request/);
   const container = '{"spec":{"template":{"spec":{"containers":[{"name":"web","env":[{"name":"A","value":"1"}]}]}}}}';
   await kubectl.run('patch', 'deployment', 'web', ...where, '--type=strategic', '-p', container);
-  assert.is(await jsonpath('{..containers[0].image} {..containers[0].env[0].name}', 'deploy', 'web', ...where), 'registry.example/web:1 A');
+  assert.is(
+    await kubectl.path('{..containers[0].image} {..containers[0].env[0].name}', 'deploy', 'web', ...where),
+    'registry.example/web:1 A',
+  );
   await kubectl.run(
     'patch',
     'deployment',
@@ -202,14 +190,14 @@ kubectlTest('patch speaks merge, JSON, strategic and status', async () => {
   );
   assert.match(await kubectl.run('get', 'deploy', 'web', ...where), /^web +1\/2 /m);
   await kubectl.run('patch', 'deployment', 'web', ...where, '--type=merge', '-p', '{"status":{"readyReplicas":2}}');
-  assert.is(await jsonpath('{.status.readyReplicas}', 'deploy', 'web', ...where), '1', 'the main path leaves the status alone');
+  assert.is(await kubectl.path('{.status.readyReplicas}', 'deploy', 'web', ...where), '1', 'the main path leaves the status alone');
 });
 
 kubectlTest('edit sends what the editor left, and nothing when nothing was changed', async () => {
   const edit = (script: string) =>
     kubectl.attempt(['edit', 'cm', 'settings', '-n', 'hall-3'], { env: { KUBE_EDITOR: `sed -i ${script}` } });
   assert.match((await edit('\'s/step: .*/step: "5"/\'')).stdout, 'configmap/settings edited');
-  assert.is(await jsonpath('{.data.step}', 'cm', 'settings', '-n', 'hall-3'), '5');
+  assert.is(await kubectl.path('{.data.step}', 'cm', 'settings', '-n', 'hall-3'), '5');
   assert.match((await edit("'s/nowhere/x/'")).stderr, 'Edit cancelled, no changes made');
 });
 
@@ -221,14 +209,14 @@ kubectlTest('label and annotate set, change with --overwrite, and take away', as
   assert.match(await kubectl.run('get', 'cm', '-n', 'hall-3', '-l', 'line in (5,6)', '-L', 'line'), /^settings +1 +\d+s +5$/m);
   await kubectl.run('label', ...where, 'line-');
   await kubectl.run('annotate', ...where, 'note=checked by hand');
-  assert.is(await jsonpath('{.metadata.labels}|{.metadata.annotations.note}', ...where), '|checked by hand');
+  assert.is(await kubectl.path('{.metadata.labels}|{.metadata.annotations.note}', ...where), '|checked by hand');
 });
 
 kubectlTest('delete waits until the object is gone, and --wait=false does not', async () => {
   await kubectl.run('create', 'configmap', 'kept');
   await kubectl.run('patch', 'cm', 'kept', '-p', '{"metadata":{"finalizers":["example.com/hold"]}}');
   assert.match(await kubectl.run('delete', 'cm', 'kept', '--wait=false'), 'deleted');
-  assert.ok((await shown('cm', 'kept')).metadata.deletionTimestamp);
+  assert.ok((await kubectl.shown('cm', 'kept')).metadata.deletionTimestamp);
   const waiting = kubectl.attempt(['wait', '--for=delete', 'cm/kept', '--timeout=20s']);
   await kubectl.run('patch', 'cm', 'kept', '--type=json', '-p', '[{"op":"remove","path":"/metadata/finalizers"}]');
   assert.is((await waiting).code, 0);
@@ -253,7 +241,7 @@ kubectlTest('diff says what an apply would change', async () => {
   assert.is(code, 1);
   assert.match(stdout, /^-{1} {2}step: "5"$/m);
   assert.match(stdout, /^\+ {2}step: "6"$/m);
-  assert.is(await jsonpath('{.data.step}', 'cm', 'settings', '-n', 'hall-3'), '5');
+  assert.is(await kubectl.path('{.data.step}', 'cm', 'settings', '-n', 'hall-3'), '5');
 });
 
 test.run();

@@ -24,25 +24,6 @@ test.before(async () => {
 });
 test.after(async () => void (await api.stop()));
 
-interface Shown {
-  metadata: {
-    uid: string;
-    resourceVersion: string;
-    deletionTimestamp?: string;
-    managedFields?: unknown[];
-    annotations?: Record<string, string>;
-  };
-  [field: string]: unknown;
-}
-
-async function shown(...what: string[]): Promise<Shown> {
-  return JSON.parse(await kubectl.run('get', ...what, '-o', 'json')) as Shown;
-}
-
-async function jsonpath(expression: string, ...what: string[]): Promise<string> {
-  return kubectl.run('get', ...what, '-o', `jsonpath=${expression}`);
-}
-
 const pod = (name: string, more: Record<string, unknown> = {}): Record<string, unknown> => ({
   apiVersion: 'v1',
   kind: 'Pod',
@@ -62,11 +43,11 @@ kubectlTest('a node is cordoned, tainted, drained of its pods and put back to wo
   assert.match(await kubectl.run('get', 'nodes'), /^NAME +STATUS +ROLES +AGE +VERSION\nedge-1 +Unknown,SchedulingDisabled +edge +\d+s/m);
   await kubectl.run('uncordon', 'edge-1');
   await kubectl.run('taint', 'nodes', 'edge-1', 'line=stopped:NoSchedule');
-  assert.is(await jsonpath('{.spec.taints}', 'node', 'edge-1'), '[{"effect":"NoSchedule","key":"line","value":"stopped"}]');
+  assert.is(await kubectl.path('{.spec.taints}', 'node', 'edge-1'), '[{"effect":"NoSchedule","key":"line","value":"stopped"}]');
   await kubectl.run('taint', 'nodes', 'edge-1', 'line-');
   const draining = kubectl.attempt(['drain', 'edge-1', '--force', '--ignore-daemonsets', '--timeout=20s']);
   // The pod is bound: it goes when its node says that it has stopped, as the edge does.
-  await until(async () => (await shown('pod', 'bound')).metadata.deletionTimestamp !== undefined, {
+  await until(async () => (await kubectl.shown('pod', 'bound')).metadata.deletionTimestamp !== undefined, {
     what: 'the eviction of the pod',
     everyMs: 100,
   });
@@ -74,7 +55,7 @@ kubectlTest('a node is cordoned, tainted, drained of its pods and put back to wo
   const { code, stdout, stderr } = await draining;
   assert.is(code, 0, stderr);
   assert.match(stdout, 'node/edge-1 drained');
-  assert.is(await jsonpath('{.spec.unschedulable}', 'node', 'edge-1'), 'true');
+  assert.is(await kubectl.path('{.spec.unschedulable}', 'node', 'edge-1'), 'true');
   assert.match(await kubectl.run('describe', 'node', 'edge-1'), /^Unschedulable: +true$/m);
 });
 
@@ -102,7 +83,7 @@ kubectlTest('explain tells the fields of our kinds and of those of Kubernetes', 
 });
 
 kubectlTest('events are listed, and for one object', async () => {
-  const { uid } = (await shown('cm', 'settings', '-n', 'hall-3')).metadata;
+  const { uid } = (await kubectl.shown('cm', 'settings', '-n', 'hall-3')).metadata;
   const event = {
     apiVersion: 'v1',
     kind: 'Event',
@@ -137,19 +118,19 @@ kubectlTest('auth tells what one may do and who one is', async () => {
 kubectlTest('stored workloads are scaled, restarted and given another image', async () => {
   const where = ['-n', 'hall-3'];
   assert.match(await kubectl.run('scale', 'deployment/web', '--replicas=5', ...where), 'deployment.apps/web scaled');
-  assert.is(await jsonpath('{.spec.replicas}', 'deploy', 'web', ...where), '5');
+  assert.is(await kubectl.path('{.spec.replicas}', 'deploy', 'web', ...where), '5');
   assert.match(
     await kubectl.refused(['scale', 'deployment/web', '--replicas=6', '--current-replicas=9', ...where]),
     /Expected replicas to be 9, was 5/,
   );
   assert.match(await kubectl.run('rollout', 'restart', 'deployment/web', ...where), 'deployment.apps/web restarted');
-  assert.match(await jsonpath('{.spec.template.metadata.annotations}', 'deploy', 'web', ...where), 'kubectl.kubernetes.io/restartedAt');
+  assert.match(await kubectl.path('{.spec.template.metadata.annotations}', 'deploy', 'web', ...where), 'kubectl.kubernetes.io/restartedAt');
   assert.match(await kubectl.run('set', 'image', 'deployment/web', 'web=registry.example/web:2', ...where), 'image updated');
-  assert.is(await jsonpath('{..containers[0].image}', 'deploy', 'web', ...where), 'registry.example/web:2');
+  assert.is(await kubectl.path('{..containers[0].image}', 'deploy', 'web', ...where), 'registry.example/web:2');
   await kubectl.run('run', 'once', '--image=registry.example/once:1', '--restart=Never', ...where);
-  assert.is(await jsonpath('{.spec.restartPolicy} {.status.phase}', 'pod', 'once', ...where), 'Never Pending');
+  assert.is(await kubectl.path('{.spec.restartPolicy} {.status.phase}', 'pod', 'once', ...where), 'Never Pending');
   await kubectl.run('expose', 'deployment', 'web', '--name=web-2', '--port=81', ...where);
-  assert.is(await jsonpath('{.spec.selector.app}', 'svc', 'web-2', ...where), 'web');
+  assert.is(await kubectl.path('{.spec.selector.app}', 'svc', 'web-2', ...where), 'web');
 });
 
 kubectlTest('what needs a stream or metrics says so in a sentence', async () => {

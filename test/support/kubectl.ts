@@ -11,7 +11,11 @@ export interface Kubectl {
   readonly home: string;
   /** Standard output of a command that succeeds. */
   run(...args: string[]): Promise<string>;
-  /** The same with standard input. */
+  /** The object as it is in the API. */
+  shown(...what: string[]): Promise<ShownObject>;
+  /** One field of it as text. */
+  path(expression: string, ...what: string[]): Promise<string>;
+  /** The same as `run`, with standard input. */
   pipe(input: string, ...args: string[]): Promise<string>;
   /** Whatever comes of it. */
   attempt(args: readonly string[], options?: { input?: string; env?: Record<string, string> }): Promise<Finished>;
@@ -21,6 +25,11 @@ export interface Kubectl {
   spawn(...args: string[]): TestProcess;
   /** Writes a file in its home and answers the path. */
   file(name: string, content: string | object): string;
+}
+
+export interface ShownObject {
+  metadata: { uid: string; resourceVersion: string; deletionTimestamp?: string };
+  [field: string]: unknown;
 }
 
 export function createKubectl(kubeconfig: string): Kubectl {
@@ -40,6 +49,8 @@ export function createKubectl(kubeconfig: string): Kubectl {
   return {
     home,
     run: (...args) => succeed(args),
+    shown: async (...what) => JSON.parse(await succeed(['get', ...what, '-o', 'json'])) as ShownObject,
+    path: (expression, ...what) => succeed(['get', ...what, '-o', `jsonpath=${expression}`]),
     pipe: (input, ...args) => succeed(args, input),
     attempt,
     refused: async (args, { code: expected = 1, ...options } = {}) => {

@@ -6,16 +6,12 @@ import { deepEqual, isRecord, listAt } from '../json-value.ts';
 import type { Kind } from '../kinds/kind.ts';
 import { copyOf } from '../stored-object.ts';
 import type { StoredObject } from '../stored-object.ts';
-import type { StoreEvent } from '../watch-window.ts';
 import { deleteStored } from '../verbs/delete.ts';
 import { NAMESPACE_FINALIZER, mayVanish, namespacedResources } from '../verbs/namespaces.ts';
-import { WorkQueue } from './work-queue.ts';
+import { Endings, NO_OPTIONS, PART } from './endings.ts';
 
 /** As on a real cluster a namespace is seen Terminating before it is gone. */
 const SETTLE_MS = 1000;
-/** Objects that are deleted before others have their turn. */
-const PART = 500;
-const NO_OPTIONS = { policy: 'Background', uid: '', resourceVersion: '', dryRun: false };
 
 interface Content {
   kind: Kind;
@@ -24,44 +20,26 @@ interface Content {
 
 export class NamespaceController {
   readonly #engine: Engine;
-  readonly #terminating = new Set<string>();
-  readonly #queue: WorkQueue;
-  #stop: (() => void) | undefined;
+  readonly #endings: Endings;
 
   constructor(engine: Engine) {
     this.#engine = engine;
-    const { clock, log } = engine;
-    this.#queue = new WorkQueue({
-      clock,
+    this.#endings = new Endings({
+      engine,
+      resource: 'namespaces',
       settleMs: SETTLE_MS,
-      round: 1,
+      holderOf: ({ object }) => object.namespace,
       work: (name) => this.#work(name),
-      failed: (name, error) => log.warn('api.namespace.failed', { namespace: name, error }),
+      failed: (name, error) => engine.log.warn('api.namespace.failed', { namespace: name, error }),
     });
   }
 
   start(): void {
-    const { store } = this.#engine;
-    for (const stored of store.list('namespaces')) if (stored.deleting) this.#follow(stored.name);
-    this.#stop = store.observe((event) => this.#observe(event));
+    this.#endings.start();
   }
 
-  /** Resolves when nothing of it writes any more. */
-  async stop(): Promise<void> {
-    this.#stop?.();
-    await this.#queue.stop();
-  }
-
-  #follow(name: string): void {
-    this.#terminating.add(name);
-    this.#queue.add(name);
-  }
-
-  #observe({ resource, type, object }: StoreEvent): void {
-    if (resource === 'namespaces') {
-      if (type === 'DELETED') this.#terminating.delete(object.name);
-      else if (object.deleting) this.#follow(object.name);
-    } else if (type === 'DELETED' && this.#terminating.has(object.namespace)) this.#queue.add(object.namespace);
+  stop(): Promise<void> {
+    return this.#endings.stop();
   }
 
   async #work(name: string): Promise<void> {
@@ -72,7 +50,7 @@ export class NamespaceController {
     const stored = store.get('namespaces', '', name);
     if (stored?.deleting !== true) return;
     const left = this.#contents(name);
-    if (left.some((content) => !content.stored.deleting)) return this.#queue.add(name);
+    if (left.some((content) => !content.stored.deleting)) return this.#endings.again(name);
     const object = copyOf(stored);
     if (left.length > 0) return this.#tell(object, left);
     const spec = isRecord(object['spec']) ? object['spec'] : {};
