@@ -7,7 +7,7 @@ import type { Config } from '#beehive/config.ts';
 import { HiveletError, isHiveletError } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
 import { parseListen, type settings } from './config.ts';
-import { cloudFiles, readAdminAccess } from './pki/init.ts';
+import { cloudFiles, ensureAccountKey, readAdminAccess } from './pki/init.ts';
 import { readFile } from 'node:fs/promises';
 import type { AuditOptions } from './store/embedded/audit/audit-log.ts';
 import { openApiServer, type ApiServer } from './store/embedded/server.ts';
@@ -56,9 +56,8 @@ export async function serveApi({ config, dataDir, clock, log }: ApiOptions): Pro
   const files = cloudFiles(dataDir);
   const listen = parseListen(config.get('modules.apiServer.listen'), 'modules.apiServer.listen');
   const { authority, token } = await readAdminAccess(dataDir);
-  const [cert = '', key = '', accountKey = ''] = await Promise.all(
-    [files.api.certificate, files.api.key, files.accountKey].map((file) => readFile(file, 'utf8')),
-  );
+  const accountKey = await ensureAccountKey(dataDir);
+  const [cert, key] = await Promise.all([readFile(files.api.certificate, 'utf8'), readFile(files.api.key, 'utf8')]);
   // So that the audit log tells cloudcore from people.
   const own = randomBytes(32).toString('base64url');
   const server = await openApiServer({
@@ -78,7 +77,7 @@ export async function serveApi({ config, dataDir, clock, log }: ApiOptions): Pro
   const dialled = ['0.0.0.0', '::'].includes(listen.host) ? '127.0.0.1' : listen.host;
   const address = `https://${dialled.includes(':') ? `[${dialled}]` : dialled}:${server.port}`;
   writeKubeconfig(kubeconfigFile(dataDir), { server: address, ca: authority, token });
-  return { access: readKubeconfig(kubeconfigFile(dataDir)), server };
+  return { access: { ...readKubeconfig(kubeconfigFile(dataDir)), token: () => own }, server };
 }
 
 function auditOf(config: ApiOptions['config'], dataDir: string): AuditOptions {

@@ -62,7 +62,7 @@ export function cloudFiles(dataDir: string): CloudFiles {
     hub: pki('hub'),
     api: pki('api'),
     adminToken: path.join(dataDir, 'cloud', 'admin-token'),
-    accountKey: path.join(dataDir, 'pki', 'accounts.key'),
+    accountKey: path.join(dataDir, 'cloud', 'accounts.key'),
   };
 }
 
@@ -96,7 +96,6 @@ export async function initCloud(options: InitOptions): Promise<InitReport> {
     });
   }
   outcomes.push(await ensureSecret(files.adminToken, () => `${randomBytes(32).toString('base64url')}\n`));
-  outcomes.push(await ensureSecret(files.accountKey, newKey));
   if (options.nodeName === undefined) return { files, outcomes };
   const node = await issueNodeCertificate({ ...options, node: options.nodeName });
   return { files, outcomes: [...outcomes, ...node.outcomes], node: node.files };
@@ -136,6 +135,13 @@ export async function readAdminAccess(dataDir: string): Promise<{ authority: str
   const [authority, token] = await Promise.all([readIfThere(files.authority.certificate), readIfThere(files.adminToken)]);
   if (authority === undefined || token === undefined) throw unusable(`there are no certificates in ${dataDir}; run \`hivelet init\` first`);
   return { authority, token: token.trim() };
+}
+
+/** PEM of the key with which the embedded API signs tokens of ServiceAccounts; made on first use, where that API is served and nowhere else. */
+export async function ensureAccountKey(dataDir: string): Promise<string> {
+  const { accountKey } = cloudFiles(dataDir);
+  await ensureSecret(accountKey, newKey);
+  return (await readIfThere(accountKey)) ?? '';
 }
 
 interface Authority extends Credential {

@@ -48,7 +48,7 @@ export class TokenKey {
 }
 
 function readKey(pem: string): KeyObject {
-  const where = 'the key that tokens of service accounts are signed with (pki/accounts.key)';
+  const where = 'the key that tokens of service accounts are signed with (cloud/accounts.key)';
   const remedy = 'put the right one back, or remove it: a new one is made, and all those tokens end';
   let key: KeyObject;
   try {

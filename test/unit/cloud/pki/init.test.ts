@@ -7,7 +7,16 @@ import type { AddressInfo } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { isHiveletError } from '#beehive/errors.ts';
-import { cloudFiles, initCloud, issueNodeCertificate, nodeFiles, readAdminAccess, type CloudFiles, type Outcome } from '#cloud/pki/init.ts';
+import {
+  cloudFiles,
+  ensureAccountKey,
+  initCloud,
+  issueNodeCertificate,
+  nodeFiles,
+  readAdminAccess,
+  type CloudFiles,
+  type Outcome,
+} from '#cloud/pki/init.ts';
 import { FakeClock } from '#test/support/fake-clock.ts';
 import { needing, peerPath } from '#test/support/peers.ts';
 import { runProcess } from '#test/support/processes.ts';
@@ -69,7 +78,6 @@ test('it makes an authority, two servers, a token and a node, secrets for the ow
     'api.crt created',
     'api.key created',
     'admin-token created',
-    'accounts.key created',
     'ca.crt created',
     'node.crt created',
     'node.key created',
@@ -79,7 +87,6 @@ test('it makes an authority, two servers, a token and a node, secrets for the ow
     'edge/pki/ca.crt',
     'edge/pki/node.crt',
     'edge/pki/node.key',
-    'pki/accounts.key',
     'pki/api.crt',
     'pki/api.key',
     'pki/ca.crt',
@@ -87,7 +94,7 @@ test('it makes an authority, two servers, a token and a node, secrets for the ow
     'pki/hub.crt',
     'pki/hub.key',
   ]);
-  for (const secret of ['cloud/admin-token', 'edge/pki/node.key', 'pki/ca.key', 'pki/hub.key', 'pki/api.key', 'pki/accounts.key']) {
+  for (const secret of ['cloud/admin-token', 'edge/pki/node.key', 'pki/ca.key', 'pki/hub.key', 'pki/api.key']) {
     assert.is((statSync(path.join(dataDir, secret)).mode & 0o777).toString(8), '600', secret);
   }
   assert.match(read(report.files.adminToken), /^[\w-]{43}\n$/);
@@ -295,6 +302,14 @@ test('wrong names, a clock of 1970 and a missing authority are refused in one se
   const empty = tempDir();
   assert.match(await refusal(issueNodeCertificate({ dataDir: empty, node: 'a', clock: at(0) })), /run `hivelet init` first$/);
   assert.match(await refusal(readAdminAccess(empty)), /run `hivelet init` first$/);
+});
+
+test('the key of account tokens is made once, for its owner', async () => {
+  const dataDir = tempDir();
+  const key = await ensureAccountKey(dataDir);
+  assert.match(key, /^-----BEGIN PRIVATE KEY-----\n/);
+  assert.is((statSync(cloudFiles(dataDir).accountKey).mode & 0o777).toString(8), '600');
+  assert.is(await ensureAccountKey(dataDir), key);
 });
 
 test.run();
