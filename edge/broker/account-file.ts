@@ -107,7 +107,8 @@ export async function editAccounts<T>(
   clock: Pick<Clock, 'sleep'>,
   edit: (accounts: Map<string, Account>) => T | Promise<T>,
 ): Promise<T> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  const made = await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  if (made !== undefined) await giveToOwnerOf(dirname(made), made);
   const release = await lock(`${path}.lock`, clock);
   try {
     const accounts = readAccounts(path);
@@ -150,13 +151,17 @@ async function writeWhole(path: string, text: string): Promise<void> {
     } finally {
       await handle.close();
     }
-    const { uid, gid } = await stat(folder);
-    if (process.getuid?.() === 0 && uid !== 0) await chown(beside, uid, gid);
+    await giveToOwnerOf(folder, beside);
     await rename(beside, path);
   } catch (error) {
     await rm(beside, { force: true });
     throw error;
   }
+}
+
+async function giveToOwnerOf(folder: string, path: string): Promise<void> {
+  const { uid, gid } = await stat(folder);
+  if (process.getuid?.() === 0 && uid !== 0) await chown(path, uid, gid);
 }
 
 function read(path: string, stamp: string, log: Logger): Map<string, Account> {
