@@ -186,12 +186,12 @@ class EmbeddedServer implements ApiServer {
       if (known === undefined) throw unauthorized();
       const head = headOf(incoming, known);
       const attempt = attemptOf(head);
-      audited = { head, attempt, as: String(incoming.headers['impersonate-user'] ?? ''), source: incoming.socket.remoteAddress ?? '' };
+      if (this.#audit !== undefined && head.method !== 'GET') audited = auditedOf(incoming, { head, attempt });
       const { rbac } = this.#routes.engine;
       const user = actingAs(rbac, known, incoming);
       rbac.demand(user, attempt);
       const answered = await answer(this.#routes, withBody({ ...head, user }, await readBody(incoming)));
-      if ('status' in answered) this.#audit?.answered(audited, answered);
+      if ('status' in answered && audited !== undefined) this.#audit?.answered(audited, answered);
       audited = undefined;
       await this.#send(response, answered);
     } catch (error) {
@@ -284,6 +284,10 @@ function followDefinitions(store: ObjectStore, registry: KindRegistry, log: Logg
     if (event.type === 'DELETED') registry.remove(event.object.name);
     else registry.install(parseObject(event.object, apiVersion));
   });
+}
+
+function auditedOf({ headers, socket }: IncomingMessage, what: Pick<Audited, 'head' | 'attempt'>): Audited {
+  return { ...what, as: String(headers['impersonate-user'] ?? ''), source: socket.remoteAddress ?? '' };
 }
 
 function warn(response: ServerResponse, warnings: readonly string[]): void {
