@@ -21,7 +21,14 @@ import { DeviceController } from './devicecontroller/devicecontroller.ts';
 import { Downstream } from './edgecontroller/downstream/downstream.ts';
 import { ObjectTalk } from './edgecontroller/downstream/object-talk.ts';
 import { EdgeController, type EdgeControllerOptions } from './edgecontroller/edgecontroller.ts';
+import { Enrolment } from './enrolment/enrolment.ts';
+import { NodeCertificates } from './enrolment/node-certificates.ts';
+import { NodeLists } from './enrolment/node-lists.ts';
+import { SharedToken } from './enrolment/shared-token.ts';
+import { TokenStore } from './enrolment/token-store.ts';
+import { nodeStateOf } from './enrolment/node-state.ts';
 import { cloudFiles } from './pki/init.ts';
+import { NodeSigner, authorityHash } from './pki/node-signer.ts';
 import type { KubeApi } from './store/kube-api.ts';
 import { LeaderElection } from './store/kubeconfig/leader-election.ts';
 import { SyncController } from './synccontroller/synccontroller.ts';
@@ -70,23 +77,21 @@ interface Tls {
 
 /** Nothing is started yet. Throws CONFIG_INVALID for a certificate file that cannot be read. */
 export async function compose(options: CloudParts): Promise<CloudModules> {
-  const { config, dataDir, api, clock, uploads } = options;
+  const { config, dataDir, clock, uploads } = options;
   const tls = await readTls(config, dataDir);
   const identity = `${hostname()}_${randomUUID()}`;
   const election = electionOf(options, identity);
+  const joining = await joiningOf(options, tls, { leads: election.leads, recheck: (node) => hub.recheck(node) });
+  const { certificates, https } = joining;
   const nodes: EdgeController = nodesOf(options, {
     identity,
     leads: election.leads,
+    deleted: (node, uid) => certificates.nodeDeleted(node, uid),
     moved: (node, to) => hub.endLink(node, `served by ${to}`),
     dutyChanged: (node, afresh) => devices.dutyChanged(node, afresh),
     wanted: (node, key) => downstream.look(node, key).state === 'wanted',
   });
-  const devices: DeviceController = new DeviceController({
-    api,
-    ...(config.get('modules.edgeController.enable')
-      ? { duties: { of: (node) => nodes.duty(node), confirm: (node) => nodes.confirm(node) } }
-      : {}),
-    definitions: CRD_FOLDER,
+  const devices: DeviceController = devicesOf(options, nodes, {
     dropLinks: () => hub.dropLinks(),
     clusterChanged: () => [nodes, downstream, sync].forEach((module) => module.startAnew(OTHER_CLUSTER)),
   });
@@ -98,7 +103,8 @@ export async function compose(options: CloudParts): Promise<CloudModules> {
   const hub: CloudHub = new CloudHub({
     tls,
     ...hubSettings(config),
-    clusterUid: () => (devices.ready && sync.ready ? devices.clusterUid : undefined),
+    clusterUid: () => (devices.ready && sync.ready && certificates.ready ? devices.clusterUid : undefined),
+    revoked: (node, fingerprint) => certificates.refusal(node, fingerprint),
     admit: (link) => nodes.admit(link.node, link.signal),
     connected: (link) => {
       devices.connected(link);
@@ -106,11 +112,11 @@ export async function compose(options: CloudParts): Promise<CloudModules> {
     },
     handlers: handlersOf({ nodes, devices, sync, talk, uploads, clock }),
   });
-  const https = await httpsOf(options, tls);
   const wanted: [boolean, Module][] = [
     // First what tells how far the start is: the next one waits for the API.
     [config.get('modules.cloudHub.https.enable'), https],
     [true, election],
+    ...joining.modules,
     [config.get('modules.deviceController.enable'), devices],
     ...(await admissionOf(options, { context: () => devices.reviewContext, leads: election.leads })),
     [config.get('modules.edgeController.enable'), nodes],
@@ -154,6 +160,17 @@ function handlersOf(rooms: {
   };
 }
 
+function devicesOf(
+  { api, config }: CloudParts,
+  nodes: EdgeController,
+  ports: { dropLinks: () => void; clusterChanged: () => void },
+): DeviceController {
+  const duties = config.get('modules.edgeController.enable')
+    ? { duties: { of: (node: string | undefined) => nodes.duty(node), confirm: (node: string | undefined) => nodes.confirm(node) } }
+    : {};
+  return new DeviceController({ api, ...duties, definitions: CRD_FOLDER, ...ports });
+}
+
 /** What goes down to nodes besides devices, and what nodes ask of it. */
 function objectsOf(
   { config, api, clock, log }: CloudParts,
@@ -174,13 +191,52 @@ function objectsOf(
   return { downstream, sync, talk: new ObjectTalk({ api, clock, log: log.child({ module: 'downstream' }), source: downstream }) };
 }
 
-async function httpsOf({ config, dataDir, uploads, health }: CloudParts, tls: Tls): Promise<HttpsService> {
+/** How boards get in: what is good of their certificates, and where they ask for one. */
+async function joiningOf(
+  options: CloudParts,
+  tls: Tls,
+  { leads, recheck }: { leads: () => boolean; recheck: (node: string) => void },
+): Promise<{ certificates: NodeCertificates; https: HttpsService; modules: [boolean, Module][] }> {
+  const { api, config } = options;
+  const [lists, tokens] = [new NodeLists(options), new TokenStore(options)];
+  const certificates = new NodeCertificates({ api, lists, changed: recheck });
+  const shared = new SharedToken({ api, tokens, authority: authorityHash(tls.ca), leads });
+  const https = await httpsOf(options, { tls, certificates, enrolment: enrolmentOf(options, { tls, tokens, lists }) });
+  return {
+    certificates,
+    https,
+    modules: [
+      [true, certificates],
+      [config.get('modules.cloudHub.keadmToken'), shared],
+    ],
+  };
+}
+
+function enrolmentOf(
+  { config, dataDir, api, clock, log }: CloudParts,
+  { tls, tokens, lists }: { tls: Tls; tokens: TokenStore; lists: NodeLists },
+): Enrolment {
+  const keyFile = config.get('modules.cloudHub.tlsCAKeyFile') || cloudFiles(dataDir).authority.key;
+  const signer = new NodeSigner({ authority: tls.ca, keyFile, clock });
+  const sign = (node: string, request: Buffer) => signer.sign(node, request);
+  return new Enrolment({ api, tokens, lists, sign, clock, log: log.child({ module: 'enrolment' }) });
+}
+
+async function httpsOf(
+  { config, dataDir, uploads, health, api }: CloudParts,
+  { tls, certificates, enrolment }: { tls: Tls; certificates: NodeCertificates; enrolment: Enrolment },
+): Promise<HttpsService> {
   return new HttpsService({
     listen: { host: config.get('modules.cloudHub.https.address'), port: config.get('modules.cloudHub.https.port') },
     tls,
     adminToken: (await readFile(cloudFiles(dataDir).adminToken, 'utf8')).trim(),
     uploads,
     health,
+    enrol: (request) => enrolment.issue(request),
+    nodeState: async (node, fingerprint) => {
+      const refused = certificates.refusal(node, fingerprint);
+      return refused === undefined ? nodeStateOf(api, node) : { refused };
+    },
   });
 }
 
@@ -218,7 +274,7 @@ async function readOwnTls(dataDir: string): Promise<Tls> {
   return { ca, cert, key };
 }
 
-type NodePorts = Required<Pick<EdgeControllerOptions, 'identity' | 'leads' | 'moved' | 'dutyChanged' | 'wanted'>>;
+type NodePorts = Required<Pick<EdgeControllerOptions, 'identity' | 'leads' | 'moved' | 'dutyChanged' | 'wanted' | 'deleted'>>;
 
 function nodesOf({ config, api, urgentApi: leaseApi }: CloudParts, ports: NodePorts): EdgeController {
   // Beside `qps`, not within it. With more nodes than this allows they renew more rarely, but each of them within 20 s.

@@ -13,6 +13,7 @@ import { DropLog } from './drop-log.ts';
 import { identify, type Greeting } from './identity.ts';
 import { listenOn } from './listen.ts';
 import { PING_MS } from './liveness.ts';
+import { peerOf } from './peer.ts';
 import { NodeLink, type NodeHandlers } from './node-link.ts';
 
 export interface CloudHubOptions {
@@ -25,6 +26,8 @@ export interface CloudHubOptions {
   writeLimitMs: number;
   /** `modules.cloudHub.allowUnboundCertificates`. */
   allowUnbound: boolean;
+  /** One sentence why this certificate (SHA-256, lower-case hex) is not good for the node any more. Absent: all that the CA signed are. */
+  revoked?: (node: string, fingerprint: string) => string | undefined;
   /** uid of Namespace kube-system while nodes may connect; undefined while the controllers are not ready. */
   clusterUid: () => string | undefined;
   /** May the node be served by this replica? Nothing is read from it before. Must not reject. Absent: every node that may connect. */
@@ -47,6 +50,7 @@ export class CloudHub implements Module {
   readonly name = 'cloudhub';
   readonly #options: CloudHubOptions;
   readonly #links = new Map<string, NodeLink>();
+  readonly #fingerprints = new WeakMap<NodeLink, string>();
   #parts: Parts | undefined;
   #timer: Timer | undefined;
 
@@ -112,6 +116,16 @@ export class CloudHub implements Module {
     this.#links.get(node)?.end(reason, 1012);
   }
 
+  /** What is known of the node's certificates has changed: its link ends when it stands on one that is no longer good. */
+  recheck(node: string): void {
+    const link = this.#links.get(node);
+    const reason = link === undefined ? undefined : this.#options.revoked?.(node, this.#fingerprints.get(link) ?? '');
+    if (link === undefined || reason === undefined) return;
+    this.#parts?.context.log.warn('link.revoked', { node, reason });
+    // Of 123 bytes that a close may say.
+    link.end('the certificate of the node was revoked', 1008);
+  }
+
   /** All nodes are to connect anew. */
   dropLinks(): void {
     this.#endAll('the cloud starts anew', 1012);
@@ -125,19 +139,22 @@ export class CloudHub implements Module {
     const connection = request.socket;
     if (this.#parts === undefined || !(connection instanceof TLSSocket)) return void socket.destroy();
     socket.on('error', () => socket.destroy());
-    const commonName: unknown = connection.getPeerCertificate().subject?.CN;
-    const verdict = identify({ headers: request.headers, commonName }, { allowUnbound });
+    const peer = peerOf(connection);
+    if (peer.kind !== 'valid') return void socket.destroy();
+    const verdict = identify({ headers: request.headers, commonName: peer.commonName || undefined }, { allowUnbound });
     if ('refused' in verdict) return this.#refuse(socket, verdict, request);
     const { node } = verdict.accepted;
     if (clusterUid() === undefined) {
       return this.#refuse(socket, { status: 503, refused: 'the cloud is not ready: the Kubernetes API has not answered yet' }, request);
     }
+    const revoked = this.#options.revoked?.(node, peer.fingerprint);
+    if (revoked !== undefined) return this.#refuse(socket, { status: 403, refused: revoked }, request);
     if (!this.#links.has(node) && this.#links.size >= nodeLimit) {
       return this.#refuse(socket, { status: 503, refused: `modules.cloudHub.nodeLimit of ${nodeLimit} nodes is reached` }, request);
     }
     connection.setNoDelay(true);
     this.#answering = verdict.accepted;
-    this.#parts.sockets.handleUpgrade(request, socket, head, (accepted) => this.#open(accepted, verdict.accepted));
+    this.#parts.sockets.handleUpgrade(request, socket, head, (accepted) => this.#open(accepted, verdict.accepted, peer.fingerprint));
     this.#answering = undefined;
   }
 
@@ -149,7 +166,7 @@ export class CloudHub implements Module {
     ];
   }
 
-  #open(socket: WebSocket, greeting: Greeting): void {
+  #open(socket: WebSocket, greeting: Greeting, fingerprint: string): void {
     if (this.#parts === undefined) return socket.terminate();
     const { context, drops } = this.#parts;
     const { clock, log } = context;
@@ -158,6 +175,7 @@ export class CloudHub implements Module {
     this.#links.get(node)?.end('the node connected anew', 1000);
     const link = new NodeLink({ greeting, id: randomUUID(), socket, handlers, clock, log, drops, keepaliveLimitMs, writeLimitMs });
     this.#links.set(node, link);
+    this.#fingerprints.set(link, fingerprint);
     link.signal.addEventListener(
       'abort',
       () => {

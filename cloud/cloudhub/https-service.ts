@@ -1,11 +1,16 @@
-/** Owns the HTTPS listener of cloudcore (port 10002): the CA certificate, health, and the uploads of nodes for whoever has the admin's token. */
+/**
+ * Owns the HTTPS listener of cloudcore (port 10002): the CA certificate, certificates for boards, what a board may ask of itself, health, and the
+ * uploads of nodes for whoever has the admin's token.
+ */
 import { createHash, timingSafeEqual, X509Certificate } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { isUtf8 } from 'node:buffer';
 import type { Context, Health, Module } from '#beehive/module.ts';
+import { answerEnrolment, type Enrol } from './edge-certificate.ts';
 import { listenOn } from './listen.ts';
+import { peerOf } from './peer.ts';
 import type { StoredUpload, UploadStore } from './upload-store.ts';
 
 export interface HttpsServiceOptions {
@@ -17,12 +22,20 @@ export interface HttpsServiceOptions {
   adminToken: string;
   uploads: UploadStore;
   health: () => { ok: boolean };
+  /** Absent: no certificates are issued here. */
+  enrol?: Enrol;
+  /** What a board is told of its Node; `refused` is one sentence. Absent: nothing. */
+  nodeState?: (node: string, fingerprint: string) => Promise<{ refused: string } | { ready: string; message: string }>;
 }
 
 /** Uploads read at once. */
 const PAGE = 50;
 /** A follower that does not read is cut off. */
 const MAX_BUFFERED = 8 * 1024 * 1024;
+/** Who connects may be anybody. */
+const MAX_CONNECTIONS = 1000;
+const HANDSHAKE_MS = 10_000;
+const REQUEST_MS = 20_000;
 
 export class HttpsService implements Module {
   readonly name = 'https';
@@ -40,10 +53,19 @@ export class HttpsService implements Module {
 
   async start(context: Context): Promise<void> {
     const { tls, listen } = this.#options;
-    const server = createServer({ cert: tls.cert, key: tls.key, minVersion: 'TLSv1.3' }, (request, response) => {
+    // A client certificate may be shown (boards do), and is looked at where it counts.
+    const tlsOptions = {
+      ...tls,
+      minVersion: 'TLSv1.3',
+      requestCert: true,
+      rejectUnauthorized: false,
+      handshakeTimeout: HANDSHAKE_MS,
+    } as const;
+    const server = createServer({ ...tlsOptions, requestTimeout: REQUEST_MS, headersTimeout: REQUEST_MS }, (request, response) => {
       response.on('error', () => undefined);
       this.#serve(request, response);
     });
+    server.maxConnections = MAX_CONNECTIONS;
     await listenOn(server, { ...listen, setting: 'modules.cloudHub.https.port' });
     server.on('error', (error) => context.failed(error));
     this.#server = server;
@@ -65,8 +87,12 @@ export class HttpsService implements Module {
   }
 
   #serve(request: IncomingMessage, response: ServerResponse): void {
-    const url = new URL(request.url ?? '/', 'https://cloudcore');
+    const url = urlOf(request);
+    const { enrol } = this.#options;
+    if (request.method === 'GET' && url?.pathname === '/edge.crt' && enrol !== undefined)
+      return answerEnrolment({ request, response, enrol });
     request.resume();
+    if (url === undefined) return answer(response, 400, 'the address of the request cannot be read\n');
     if (request.method !== 'GET') return answer(response, 405, 'only GET is served here\n');
     switch (url.pathname) {
       case '/ca.crt':
@@ -77,6 +103,8 @@ export class HttpsService implements Module {
         response.writeHead(health.ok ? 200 : 503, { 'Content-Type': 'application/json' });
         return void response.end(`${JSON.stringify(health)}\n`);
       }
+      case '/hivelet/node':
+        return void this.#nodeState(request, response).catch(() => answer(response, 503, 'the Kubernetes API does not answer now\n'));
       case '/hivelet/uploads':
         return this.#mayRead(request)
           ? void this.#uploads(url, response).catch(() => response.destroy())
@@ -84,6 +112,17 @@ export class HttpsService implements Module {
       default:
         return answer(response, 404, `there is no ${url.pathname} here\n`);
     }
+  }
+
+  async #nodeState(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const peer = peerOf(request.socket);
+    const node = peer.kind === 'valid' ? /^system:node:(.+)$/.exec(peer.commonName)?.[1] : undefined;
+    if (peer.kind !== 'valid' || node === undefined) return answer(response, 401, 'this needs the client certificate of a node\n');
+    const state = await this.#options.nodeState?.(node, peer.fingerprint);
+    if (state === undefined) return answer(response, 404, 'nothing is told of nodes here\n');
+    if ('refused' in state) return answer(response, 403, `${state.refused}\n`);
+    response.writeHead(200, { 'Content-Type': 'application/json' });
+    response.end(`${JSON.stringify({ node, ...state })}\n`);
   }
 
   #mayRead(request: IncomingMessage): boolean {
@@ -147,6 +186,11 @@ function shownUpload({ seq, node, topic, payload, receivedMs }: StoredUpload): R
 function numberIn(url: URL, name: string): number | undefined {
   const text = url.searchParams.get(name);
   return text === null || !/^\d{1,15}$/.test(text) ? undefined : Number(text);
+}
+
+/** Undefined for what nobody can read. */
+function urlOf({ url = '/' }: IncomingMessage): URL | undefined {
+  return URL.canParse(url, 'https://cloudcore') ? new URL(url, 'https://cloudcore') : undefined;
 }
 
 function answer(response: ServerResponse, status: number, text: string): void {

@@ -26,6 +26,8 @@ export interface EdgeControllerOptions {
   leads?: () => boolean;
   /** Another replica serves the node: its link to us is dead, whether it knows or not. */
   moved: (node: string, to: string) => void;
+  /** Somebody deleted the Node, and this was seen to happen: not merely that it is no longer there. */
+  deleted?: (node: string, uid: string) => void;
   /** The node is to have the object under this key (`<namespace>/pod/<name>`). Absent: it is to have none. */
   wanted?: (node: string, key: string) => boolean;
   /** What this replica may write of the node's devices may have changed. `afresh`: what is known of them is older than the API. */
@@ -68,7 +70,7 @@ export class EdgeController implements Module {
       clock,
       log,
       onUpsert: (_previous, node) => this.#seen(node),
-      onDelete: (node) => this.#gone(node),
+      onDelete: (node, how) => this.#gone(node, how),
     });
     this.#parts = {
       context,
@@ -225,8 +227,9 @@ export class EdgeController implements Module {
   }
 
   /** The keeper of a node that still speaks stays: it remembers what to register again. */
-  #gone(node: KubeObject): void {
-    const { name } = node.metadata;
+  #gone(node: KubeObject, how: 'seen' | 'missing'): void {
+    const { name, uid = '' } = node.metadata;
+    if (how === 'seen' && isEdgeNode(node)) this.#options.deleted?.(name, uid);
     if (this.#parts?.keepers.get(name)?.readiness !== 'ready') this.#forget(name);
   }
 

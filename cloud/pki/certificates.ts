@@ -3,7 +3,8 @@ import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 import { KeyObject, createPrivateKey, createPublicKey, randomBytes, webcrypto } from 'node:crypto';
 import { isIP } from 'node:net';
-import { LEAF_LIFE_MS, unusable } from './inspection.ts';
+import { HiveletError } from '#beehive/errors.ts';
+import { LEAF_LIFE_MS } from './inspection.ts';
 
 /** A certificate and its private key (PKCS#8), both PEM. */
 export interface Credential {
@@ -76,7 +77,7 @@ export async function issueUser(
 
 /**
  * For the key of a request (PKCS#10, DER), and as a client of that name whatever else the request says. Returns DER. Valid as `issueServer` says.
- * Throws CERTIFICATES_UNUSABLE with one sentence about the request.
+ * Throws VALUE_INVALID with one sentence about the request.
  */
 export async function signNode(authority: Credential, options: { node: string; now: number; request: Buffer }): Promise<Buffer> {
   const publicKey = await requestedKey(options.request);
@@ -103,21 +104,24 @@ async function importPair(key: string): Promise<webcrypto.CryptoKeyPair> {
 
 async function requestedKey(request: Buffer): Promise<x509.PublicKey> {
   let parsed: x509.Pkcs10CertificateRequest;
-  let proven = false;
+  let proven: boolean;
   let key: KeyObject;
   try {
     parsed = new x509.Pkcs10CertificateRequest(request);
     key = createPublicKey({ key: Buffer.from(parsed.publicKey.rawData), type: 'spki', format: 'der' });
     proven = await parsed.verify();
   } catch (cause) {
-    throw unusable('the body is no certificate request (PKCS#10, DER)', cause);
+    throw new HiveletError('VALUE_INVALID', 'the body is no certificate request (PKCS#10, DER)', { cause });
   }
-  if (!proven) throw unusable('the signature of the certificate request is not that of its key');
+  if (!proven) throw new HiveletError('VALUE_INVALID', 'the signature of the certificate request is not that of its key');
   const { asymmetricKeyType: type, asymmetricKeyDetails: details = {} } = key;
   const curves = ['prime256v1', 'secp384r1', 'secp521r1'];
   const { modulusLength: bits = 0, namedCurve = '' } = details;
   if ((type === 'ec' && curves.includes(namedCurve)) || (type === 'rsa' && bits >= 2048 && bits <= 8192)) return parsed.publicKey;
-  throw unusable('the key of the certificate request is none that we certify: use EC P-256, or RSA of at least 2048 bits');
+  throw new HiveletError(
+    'VALUE_INVALID',
+    'the key of the certificate request is none that we certify: use EC P-256, or RSA of at least 2048 bits',
+  );
 }
 
 interface Leaf {

@@ -32,7 +32,9 @@ test('a rule holds for its namespace and its names only', () => {
   assert.not(allows(rules, { ...lease, verb: 'update', namespace: 'kubeedge', name: 'another' }));
   assert.ok(allows(rules, { ...lease, verb: 'update', namespace: 'kube-node-lease', name: 'another' }));
   assert.not(allows(rules, { ...lease, verb: 'list' }));
-  assert.not(allows(rules, { verb: 'create', group: '', resource: 'secrets', namespace: 'kubeedge' }));
+  assert.ok(allows(rules, { verb: 'create', group: '', resource: 'secrets', namespace: 'kubeedge' }));
+  assert.not(allows(rules, { verb: 'create', group: '', resource: 'secrets', namespace: 'default' }));
+  assert.not(allows(rules, { verb: 'delete', group: '', resource: 'secrets', namespace: 'kubeedge' }));
   assert.not(allows(rules, { verb: 'get', group: '', resource: 'namespaces', name: 'default' }));
 });
 

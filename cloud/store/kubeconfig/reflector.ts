@@ -16,8 +16,11 @@ export interface ReflectorOptions {
   fieldSelector?: string;
   /** Called for each object that is new (`previous` undefined) or changed; never for an object that is the same. */
   onUpsert?: (previous: KubeObject | undefined, current: KubeObject) => void;
-  /** Called once for each object that is gone, with its last known state. */
-  onDelete?: (last: KubeObject) => void;
+  /**
+   * Called once for each object that is gone, with its last known state. `seen`: the API told of its deletion; `missing`: it was not there any
+   * more in a list, or `keep` no longer wants it, which says nothing about who did what.
+   */
+  onDelete?: (last: KubeObject, how: 'seen' | 'missing') => void;
   /** Objects per list request. */
   pageSize?: number;
   /**
@@ -216,7 +219,7 @@ export class Reflector {
     this.#loaded.delete(key);
     if (type === 'deleted') for (const load of this.#loads) load.deleted.set(key, version);
     const kept = type === 'deleted' ? undefined : this.#kept(object);
-    if (kept === undefined) this.#remove(key, object);
+    if (kept === undefined) this.#remove(key, object, type === 'deleted' ? 'seen' : 'missing');
     else this.#upsert(key, kept);
   }
 
@@ -250,9 +253,9 @@ export class Reflector {
     this.#call(() => this.#options.onUpsert?.(previous, current));
   }
 
-  #remove(key: string, last: KubeObject): void {
+  #remove(key: string, last: KubeObject, how: 'seen' | 'missing' = 'missing'): void {
     if (!this.#objects.delete(key)) return;
-    this.#call(() => this.#options.onDelete?.(last));
+    this.#call(() => this.#options.onDelete?.(last, how));
   }
 
   /** A handler that throws must not stop the watch of everything else. */

@@ -1,0 +1,149 @@
+/** Owns the lists of certificates that each node may use, one Secret a node: read, extended and emptied by compare and swap. */
+import { createHash } from 'node:crypto';
+import type { Clock } from '#beehive/clock.ts';
+import { isKubeError, retryOnConflict, secrets, type KubeApi, type KubeObject } from '../store/kube-api.ts';
+import { NAMESPACE, ensureNamespace, listIn, orNone, secretOf, selectorOf, textIn } from './secrets.ts';
+
+export interface ListedCertificate {
+  /** SHA-256 of the DER form, lower-case hex without colons. */
+  fingerprint: string;
+  /** SHA-256 of the public key (SPKI, DER), hex. */
+  key: string;
+  /** Unix ms. */
+  endsMs: number;
+  /** What it was issued on: the id of a token, or `certificate`. */
+  by: string;
+}
+
+/** A node without a list may use whatever certificate of the authority names it; an empty list allows none. */
+export interface NodeList {
+  node: string;
+  certificates: ListedCertificate[];
+  /** uid of the Node whose deletion emptied it last. */
+  revokedUid: string;
+}
+
+/** One in use, one that takes over, and room for a retry. */
+const MOST_CERTIFICATES = 4;
+const PREFIX = 'hivelet-node-';
+
+export class NodeLists {
+  readonly #api: KubeApi;
+  readonly #clock: Clock;
+
+  constructor({ api, clock }: { api: KubeApi; clock: Clock }) {
+    this.#api = api;
+    this.#clock = clock;
+  }
+
+  async read(node: string): Promise<NodeList | undefined> {
+    return (await this.#read(node))?.list;
+  }
+
+  async all(): Promise<NodeList[]> {
+    const { items } = await this.#api.list(secrets, { namespace: NAMESPACE, labelSelector: selectorOf('node-certificates') });
+    return items.flatMap((item) => readList(item) ?? []);
+  }
+
+  /**
+   * Adds one, or replaces all by it. `mayTake` decides on the list that is really there, in the same compare and swap: with a sentence it refuses,
+   * and nothing is written. Answers that sentence.
+   */
+  async add(node: string, added: ListedCertificate, mayTake: (list: NodeList | undefined) => Decision): Promise<string | undefined> {
+    let refusal: string | undefined;
+    await this.#change(node, (list) => {
+      const decision = mayTake(list);
+      refusal = typeof decision === 'string' ? decision : undefined;
+      if (typeof decision === 'string') return undefined;
+      const kept = decision.replace ? [] : (list?.certificates ?? []);
+      const others = [...kept, ...decision.known].filter(
+        ({ fingerprint, endsMs }) => fingerprint !== added.fingerprint && endsMs > this.#clock.now(),
+      );
+      const certificates = [...others, added].slice(-MOST_CERTIFICATES);
+      return { node, certificates, revokedUid: list?.revokedUid ?? '' };
+    });
+    return refusal;
+  }
+
+  /** Empties the list, making one where there is none. `uid` is that of a deleted Node: what was emptied for it once is not emptied again. */
+  async revoke(node: string, uid?: string): Promise<void> {
+    await this.#change(node, (list) => {
+      if (uid !== undefined && list?.revokedUid === uid) return undefined;
+      return { node, certificates: [], revokedUid: uid ?? list?.revokedUid ?? '' };
+    });
+  }
+
+  /** Takes the list away: every certificate of the authority that names the node is good again. False when there was none. */
+  async release(node: string): Promise<boolean> {
+    return (await orNone(this.#api.delete(secrets, { namespace: NAMESPACE, name: nameOf(node) }).then(() => true))) ?? false;
+  }
+
+  async #change(node: string, change: (list: NodeList | undefined) => NodeList | undefined): Promise<void> {
+    const attempt = async (): Promise<void> => {
+      const found = await this.#read(node);
+      const next = change(found?.list);
+      if (next === undefined) return;
+      const input = written(next);
+      if (found === undefined) return void (await this.#create(input));
+      const { resourceVersion } = found.object.metadata;
+      const metadata = { ...input.metadata, ...(resourceVersion === undefined ? {} : { resourceVersion }) };
+      await this.#api.update(secrets, { ...input, metadata });
+    };
+    await retryOnConflict(
+      async () => {
+        try {
+          await attempt();
+        } catch (error) {
+          // Made, or removed, by somebody else in between: look again.
+          if (isKubeError(error, 'AlreadyExists', 'NotFound')) await attempt();
+          else throw error;
+        }
+      },
+      { clock: this.#clock },
+    );
+  }
+
+  async #create(input: ReturnType<typeof written>): Promise<void> {
+    try {
+      await this.#api.create(secrets, input);
+    } catch (error) {
+      if (!isKubeError(error, 'NotFound')) throw error;
+      await ensureNamespace(this.#api);
+      await this.#api.create(secrets, input);
+    }
+  }
+
+  async #read(node: string): Promise<{ object: KubeObject; list: NodeList } | undefined> {
+    const object = await orNone(this.#api.get(secrets, { namespace: NAMESPACE, name: nameOf(node) }));
+    if (object === undefined) return undefined;
+    // One that cannot be read allows nothing.
+    return { object, list: readList(object) ?? { node, certificates: [], revokedUid: '' } };
+  }
+}
+
+/** A sentence refuses. `replace`: the others are no longer good. `known`: good ones that are on no list yet. */
+export type Decision = string | { replace: boolean; known: readonly ListedCertificate[] };
+
+/** Undefined for what somebody else put there. */
+export function readList(object: KubeObject): NodeList | undefined {
+  const node = textIn(object, 'node');
+  if (node === '' || nameOf(node) !== object.metadata.name) return undefined;
+  const certificates = listIn(object, 'certificates').map(({ fingerprint, key, ends, by }) => ({
+    fingerprint: String(fingerprint),
+    key: String(key),
+    endsMs: Date.parse(String(ends)),
+    by: String(by),
+  }));
+  return { node, certificates: certificates.slice(-MOST_CERTIFICATES), revokedUid: textIn(object, 'revoked-uid') };
+}
+
+function written({ node, certificates, revokedUid }: NodeList) {
+  const list = certificates.map(({ fingerprint, key, endsMs, by }) => ({ fingerprint, key, ends: new Date(endsMs).toISOString(), by }));
+  return secretOf('node-certificates', nameOf(node), { node, certificates: JSON.stringify(list), 'revoked-uid': revokedUid });
+}
+
+/** Names of nodes may be as long as those of Secrets: long ones are hashed. */
+function nameOf(node: string): string {
+  const name = PREFIX + node;
+  return name.length <= 253 ? name : `${PREFIX}${createHash('sha256').update(node).digest('hex')}`;
+}
