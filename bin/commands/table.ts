@@ -18,6 +18,7 @@ export const commands: readonly Entry[] = [
   { name: 'init', summary: "make the authority, the cloud's certificates and the admin's kubeconfig", load: () => import('./init.ts') },
   { name: 'token', summary: 'make, show and revoke the tokens with which boards join', load: () => import('./token.ts') },
   { name: 'node', summary: 'which nodes have which certificates; revoke them', load: () => import('./node.ts') },
+  { name: 'user', summary: 'make a user of the Kubernetes API: a role, and a kubeconfig with a token', load: () => import('./user.ts') },
   { name: 'get', summary: 'show devices, nodes, or the twins of a device', load: () => import('./get.ts') },
   { name: 'set', summary: 'set desired values of a device', load: () => import('./set.ts') },
   { name: 'watch', summary: 'follow twins or uploads', load: () => import('./watch.ts') },
