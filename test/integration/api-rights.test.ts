@@ -251,6 +251,22 @@ test('questions about access are answered by the same rules', async () => {
   assert.is(incomplete, false);
 });
 
+test('a watch ends soon after the right to it', async () => {
+  const take = await grant('low', [{ apiGroups: [''], resources: ['configmaps'], verbs: ['watch'] }]);
+  const path = `${maps('hall')}?watch=1`;
+  let taken: Promise<void> | undefined;
+  const onText = (): boolean => {
+    taken ??= take();
+    return false;
+  };
+  const startedMs = performance.now();
+  const { status, text } = await world.api.raw({ path, token: 'low', enough: onText });
+  assert.equal([status, text.includes('"ADDED"')], [200, true]);
+  assert.ok(performance.now() - startedMs < 15_000);
+  await taken;
+  assert.is(await as('low').code('GET', path), 403);
+});
+
 test('roles hold over a restart, and built-in ones that were deleted come back', async () => {
   const first = await startApiServer({ tokens: [{ token: 'op', user: 'op', groups: [] }] });
   const send = (path: string, body: unknown): Promise<{ status: number }> =>

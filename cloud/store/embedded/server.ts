@@ -10,12 +10,13 @@ import { KubeError } from '../kube-api.ts';
 import { AccountTokens } from './access/account-tokens.ts';
 import { RoleAggregation } from './access/aggregation.ts';
 import { attemptOf } from './access/attempt.ts';
+import type { Attempt } from './access/attempt.ts';
 import { Authentication } from './access/authentication.ts';
 import type { TokenUser } from './access/authentication.ts';
 import { ensureRoles } from './access/built-in-roles.ts';
 import { actingAs } from './access/impersonation.ts';
 import { Rbac } from './access/rbac.ts';
-import type { ApiAnswer } from './api-request.ts';
+import type { PlainAnswer, User } from './api-request.ts';
 import { AuditLog } from './audit/audit-log.ts';
 import type { Audited, AuditOptions } from './audit/audit-log.ts';
 import { readBody, sendBody, sendPieces } from './http-body.ts';
@@ -24,6 +25,7 @@ import { headOf, withBody } from './http-request.ts';
 import { KindRegistry } from './kinds/registry.ts';
 import { createListener, listenFailure } from './listener.ts';
 import { ObjectStore } from './object-store.ts';
+import { OpenStreams } from './open-streams.ts';
 import { OpenApi } from './openapi.ts';
 import { answer } from './routes.ts';
 import type { Routes } from './routes.ts';
@@ -67,8 +69,6 @@ export interface ApiServer {
 
 /** The version of Kubernetes that clients are told. */
 const VERSION = { major: '1', minor: '32', gitVersion: 'v1.32.0', platform: `${process.platform}/${process.arch}` };
-/** A watcher that does not read is cut off when this much waits for it; it lists again. */
-const STREAM_BACKLOG = 8 * 1024 * 1024;
 
 /** Resolves when it serves. Throws `HiveletError` STORE_LOCKED, STORE_UNREADABLE, PORT_IN_USE, CONFIG_INVALID. */
 export async function openApiServer(options: ApiServerOptions): Promise<ApiServer> {
@@ -99,7 +99,7 @@ class EmbeddedServer implements ApiServer {
   readonly #housekeeping: Housekeeping;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  readonly #streams = new Set<() => void>();
+  readonly #streams: OpenStreams;
   #closing: Promise<void> | undefined;
   readonly webhooks: Webhooks;
   clusterUid = '';
@@ -107,6 +107,7 @@ class EmbeddedServer implements ApiServer {
   constructor(options: ApiServerOptions, store: ObjectStore, storage: ObjectStorage) {
     const { clock, log, tls, tokens, accountKey } = options;
     this.#options = options;
+    this.#streams = new OpenStreams(options.clock);
     this.#store = store;
     this.#storage = storage;
     const registry = new KindRegistry();
@@ -159,7 +160,7 @@ class EmbeddedServer implements ApiServer {
 
   async #close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    for (const end of [...this.#streams]) end();
+    this.#streams.endAll();
     this.#server.closeIdleConnections();
     const grace = this.#options.clock.timer(1000, () => {
       for (const socket of this.#sockets) socket.destroy();
@@ -182,8 +183,7 @@ class EmbeddedServer implements ApiServer {
     response.on('error', () => undefined);
     let audited: Audited | undefined;
     try {
-      const known = this.#authentication.userOf(incoming.headers.authorization, incoming.socket);
-      if (known === undefined) throw unauthorized();
+      const known = this.#knownUser(incoming);
       const head = headOf(incoming, known);
       const attempt = attemptOf(head);
       if (this.#audit !== undefined && head.method !== 'GET') audited = auditedOf(incoming, { head, attempt });
@@ -191,7 +191,8 @@ class EmbeddedServer implements ApiServer {
       const user = actingAs(rbac, known, incoming);
       rbac.demand(user, attempt);
       const answered = await answer(this.#routes, withBody({ ...head, user }, await readBody(incoming)));
-      if ('status' in answered && audited !== undefined) this.#audit?.answered(audited, answered);
+      if ('start' in answered) return this.#streams.start(response, answered, () => this.#mayGoOn(incoming, attempt));
+      if (audited !== undefined) this.#audit?.answered(audited, answered);
       audited = undefined;
       await this.#send(response, answered);
     } catch (error) {
@@ -199,8 +200,23 @@ class EmbeddedServer implements ApiServer {
     }
   }
 
-  async #send(response: ServerResponse, answered: ApiAnswer): Promise<void> {
-    if ('start' in answered) return this.#stream(response, answered);
+  /** Throws 401. */
+  #knownUser({ headers, socket }: IncomingMessage): User {
+    const known = this.#authentication.userOf(headers.authorization, socket);
+    if (known === undefined) throw unauthorized();
+    return known;
+  }
+
+  #mayGoOn(incoming: IncomingMessage, attempt: Attempt): boolean {
+    const { rbac } = this.#routes.engine;
+    try {
+      return rbac.decide(actingAs(rbac, this.#knownUser(incoming), incoming), attempt).allowed;
+    } catch {
+      return false;
+    }
+  }
+
+  async #send(response: ServerResponse, answered: PlainAnswer): Promise<void> {
     this.#endWhenStopping(response);
     const { status, contentType, headers = {}, warnings = [], body, bytes, pieces } = answered;
     warn(response, warnings);
@@ -213,25 +229,6 @@ class EmbeddedServer implements ApiServer {
     if (pieces !== undefined) await sendPieces(response, pieces);
     else if (bytes === undefined) await sendBody(response, body);
     else response.end(bytes);
-  }
-
-  #stream(response: ServerResponse, { contentType, start }: Extract<ApiAnswer, { start: unknown }>): void {
-    response.writeHead(200, { 'Content-Type': contentType, 'Cache-Control': 'no-cache, private' });
-    response.flushHeaders();
-    const end = (): void => void response.end();
-    const stop = start({
-      write: (text) => {
-        if (response.writableEnded || response.destroyed) return;
-        response.write(text);
-        if (response.writableLength > STREAM_BACKLOG) response.destroy();
-      },
-      end,
-    });
-    this.#streams.add(end);
-    response.once('close', () => {
-      this.#streams.delete(end);
-      stop();
-    });
   }
 
   /** The last answer of a connection, so that the stop need not wait for it. */

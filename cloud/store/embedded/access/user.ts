@@ -34,3 +34,8 @@ export function mayDoEverything({ groups }: User): boolean {
 export function isAnonymous({ name, groups }: User): boolean {
   return name === ANONYMOUS.name || groups.includes(UNAUTHENTICATED);
 }
+
+/** As Kubernetes writes a user down. */
+export function userInfoOf({ name, uid, groups, extra }: User): Record<string, unknown> {
+  return { username: name, ...(uid === undefined ? {} : { uid }), groups: [...groups], ...(extra === undefined ? {} : { extra }) };
+}

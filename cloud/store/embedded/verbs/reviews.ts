@@ -2,6 +2,7 @@
 import type { Attempt } from '../access/attempt.ts';
 import type { Rbac } from '../access/rbac.ts';
 import { ruleBody } from '../access/rules.ts';
+import { userInfoOf } from '../access/user.ts';
 import type { ApiAnswer, ApiRequest, User } from '../api-request.ts';
 import { jsonAnswer } from '../api-request.ts';
 import type { Engine, Target } from '../engine.ts';
@@ -88,8 +89,4 @@ function rulesOf(rbac: Rbac, namespace: string, user: User): JsonRecord {
     nonResourceRules: rules.filter(({ nonResourceURLs }) => nonResourceURLs.length > 0).map(ruleBody),
     incomplete: false,
   };
-}
-
-function userInfoOf({ name, uid, groups, extra }: User): JsonRecord {
-  return { username: name, ...(uid === undefined ? {} : { uid }), groups: [...groups], ...(extra === undefined ? {} : { extra }) };
 }

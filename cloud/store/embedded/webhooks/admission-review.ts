@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { KubeError } from '../../kube-api.ts';
 import type { KubeObject, StatusBody } from '../../kube-api.ts';
+import { userInfoOf } from '../access/user.ts';
 import type { User } from '../api-request.ts';
 import { dig, isRecord, listAt, own, textAt } from '../json-value.ts';
 import type { JsonRecord } from '../json-value.ts';
@@ -47,7 +48,7 @@ export function reviewOf(admission: Admission, seen: Kind): Review {
     name,
     ...(namespace === undefined ? {} : { namespace }),
     operation,
-    userInfo: { username: user.name, groups: user.groups },
+    userInfo: userInfoOf(user),
     object: inVersion(object, seen),
     oldObject: inVersion(previous, seen),
     dryRun,
