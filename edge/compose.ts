@@ -30,6 +30,9 @@ import { createTwinTable } from './store/twin-table.ts';
 import { createUploadTable } from './store/upload-table.ts';
 import { NODE_VERSION } from './version.ts';
 
+/** A connection that comes and goes leaves as much to collect as this many changes. */
+const CONNECTION_WORK = 20;
+
 export type ComposeOptions = EdgeOptions & { node: string; path: string; database: EdgeDatabase };
 
 export interface Parts {
@@ -88,7 +91,10 @@ export function compose(options: ComposeOptions): Parts {
     config.get('modules.edgeHub.enable') && hub,
     lastSeenModule(twin),
     storeModule(committer),
-    createMemoryTrim({ collect: (globalThis as { gc?: () => void }).gc, work: () => committer.stats.jobs }),
+    createMemoryTrim({
+      collect: (globalThis as { gc?: () => void }).gc,
+      work: () => committer.stats.jobs + CONNECTION_WORK * broker.stats().accepted,
+    }),
   ];
   return { modules: wanted.filter((module): module is Module => typeof module === 'object'), twin, broker, objects: meta.objects };
 }

@@ -38,11 +38,9 @@ export function brokerModule(broker: Broker): Module {
     start: () => broker.start(),
     stop: () => broker.close(),
     health: () => {
-      const { clients, sessions, retained, dropped } = broker.stats();
-      return {
-        ok: true,
-        detail: `${String(clients)} clients, ${String(sessions)} sessions, ${String(retained)} retained, ${String(dropped)} dropped`,
-      };
+      const { clients, sessions, retained, dropped, denied } = broker.stats();
+      const held = `${String(clients)} clients, ${String(sessions)} sessions, ${String(retained)} retained`;
+      return { ok: true, detail: `${held}, ${String(dropped)} dropped, ${String(denied)} denied` };
     },
   };
 }

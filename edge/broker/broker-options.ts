@@ -31,6 +31,8 @@ export interface BrokerOptions {
 
 export interface BrokerStats {
   clients: number;
+  /** Connections since the start. */
+  accepted: number;
   sessions: number;
   retained: number;
   /** Messages dropped because somebody was slow or a bound was reached, since the start. */

@@ -60,6 +60,7 @@ class EmbeddedBroker implements Broker {
   readonly #orphans: PublishQueue;
   readonly #ports = new Set<BrokerPort>();
   readonly #listeners: Listener[] = [];
+  #accepted = 0;
   #expiry: Timer | undefined;
   #closing: Promise<void> | undefined;
 
@@ -133,6 +134,7 @@ class EmbeddedBroker implements Broker {
   stats(): BrokerStats {
     return {
       clients: Object.keys(this.#aedes.clients).length,
+      accepted: this.#accepted,
       sessions: this.#persistence.sessions.size,
       retained: this.#persistence.retained.size,
       dropped: this.#tally.total('mqtt.message.dropped'),
@@ -231,6 +233,7 @@ class EmbeddedBroker implements Broker {
       connection.destroy();
       return;
     }
+    this.#accepted++;
     const client = this.#aedes.handle(connection) as AedesClient;
     const { sessions } = this.#persistence;
     const egress = new Egress(client, { limits: this.#limits, tally: this.#tally, sessions, endOfTurn: this.#endOfTurn });
