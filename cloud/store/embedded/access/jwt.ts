@@ -35,12 +35,11 @@ export class TokenKey {
   claimsOf(token: string): JsonRecord | undefined {
     const [, header, payload = '', signature = ''] = token.length > LONGEST ? [] : (FORM.exec(token) ?? []);
     if (header !== this.#header) return undefined;
-    const valid = verify(
-      'sha256',
-      Buffer.from(`${header}.${payload}`),
-      { key: this.#public, dsaEncoding: 'ieee-p1363' },
-      Buffer.from(signature, 'base64url'),
-    );
+    const bytes = Buffer.from(signature, 'base64url');
+    // One way to write a token: the last letter has bits that mean nothing.
+    if (bytes.toString('base64url') !== signature) return undefined;
+    const signed = Buffer.from(`${header}.${payload}`);
+    const valid = verify('sha256', signed, { key: this.#public, dsaEncoding: 'ieee-p1363' }, bytes);
     if (!valid) return undefined;
     const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'));
     return isRecord(claims) ? claims : undefined;
