@@ -17,6 +17,8 @@ export const commands: readonly Entry[] = [
   { name: 'api', summary: 'the embedded Kubernetes API server alone' },
   { name: 'init', summary: "make the authority, the cloud's certificates and the admin's kubeconfig", load: () => import('./init.ts') },
   { name: 'token', summary: 'make, show and revoke the tokens with which boards join', load: () => import('./token.ts') },
+  { name: 'join', summary: 'make this board a node of a cloud', load: () => import('./join.ts') },
+  { name: 'reset', summary: 'undo a join', load: () => import('./reset.ts') },
   { name: 'node', summary: 'which nodes have which certificates; revoke them', load: () => import('./node.ts') },
   { name: 'user', summary: 'make a user of the Kubernetes API: a role, and a kubeconfig with a token', load: () => import('./user.ts') },
   { name: 'get', summary: 'show devices, nodes, or the twins of a device', load: () => import('./get.ts') },

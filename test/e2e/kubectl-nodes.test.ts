@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { systemClock } from '#beehive/clock.ts';
+import { NodeLists } from '#cloud/enrolment/node-lists.ts';
 import { initCloud } from '#cloud/pki/init.ts';
 import { NODE_VERSION } from '#edge/version.ts';
 import { startTestCloud, type TestCloud } from '#test/support/cloud.ts';
@@ -114,10 +115,12 @@ kubectlTest('labels, taints, annotations and a cordon go down to the board, and 
   assert.is(await path('{.spec}'), '{}');
 });
 
-kubectlTest('a node that is deleted while it runs comes back with its own labels', async () => {
+kubectlTest('a node that is deleted while it runs is out; once it is allowed again it comes back with its own labels', async () => {
   await until(() => edge.edge.health().modules['edged']?.detail === 'registered', { what: 'the registration' });
   await kubectl.run('delete', 'node', 'pi');
+  await until(() => edge.edge.health().modules['websocket']?.detail?.includes('no link to the cloud'), { what: 'the end of the link' });
   await edge.edge.stop();
+  assert.ok(await new NodeLists({ api: cloud.api, clock: systemClock }).release('pi'));
   edge = await startEdge();
   await kubectl.run('wait', '--for=create', 'node/pi', '--timeout=20s');
   await kubectl.run('wait', '--for=condition=Ready', 'node/pi', '--timeout=20s');
