@@ -94,7 +94,7 @@ test('plain mistakes are refused with the field', async () => {
       containers: [
         { name: 'one', image: 'a', ports: [{ containerPort: 70000 }], volumeMounts: [{ name: 'v', mountPath: '/v' }] },
         { name: 'one', readinessProbe: {} },
-        { image: 'a', resources: { limits: { memory: 'much' } } },
+        { image: 'a' },
       ],
     },
   });
@@ -106,9 +106,18 @@ test('plain mistakes are refused with the field', async () => {
     'spec.containers[1].image: Required value',
     'spec.containers[1].readinessProbe: Required value: must specify a handler type',
     'spec.containers[2].name: Required value',
-    'spec.containers[2].resources.limits[memory]: Invalid value: "much": must be a quantity such as 500m, 2 or 1Gi',
     'spec.restartPolicy: Unsupported value: "Sometimes": supported values: "Always", "Never", "OnFailure"',
   ]);
+});
+
+test('an amount that is none cannot be read', async () => {
+  const { status, body } = await call(
+    'POST',
+    PODS,
+    podOf('much', { containers: [{ name: 'main', image: 'a', resources: { limits: { memory: 'much' } } }] }),
+  );
+  assert.is(status, 400);
+  assert.match(String(body['message']), /spec\.containers\[0\]\.resources\.limits\[memory\]: Invalid value: "much": quantities must match/);
 });
 
 test('an unknown field is refused when the client is strict', async () => {

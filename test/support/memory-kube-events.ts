@@ -1,6 +1,7 @@
 /** Owns what happened in a Kubernetes API of a test's memory: selectors, and watches that begin with what they missed. */
 import { badRequest, expired } from '#cloud/store/embedded/status.ts';
-import { parseFieldSelector, parseLabelSelector } from '#cloud/store/embedded/selectors.ts';
+import { parseLabelSelector } from '#cloud/store/embedded/label-selector.ts';
+import { parseFieldSelector } from '#cloud/store/embedded/selectors.ts';
 import type { KubeObject, ResourceType, WatchEvent, WatchOptions } from '#cloud/store/kube-api.ts';
 
 export type Chosen = (object: KubeObject) => boolean;

@@ -1,6 +1,6 @@
 /** Owns `metadata`: what the server sets, what a writer may change, and the rules for names and labels. */
 import type { KubeObject, ObjectMeta, OwnerReference, StatusCause } from '../kube-api.ts';
-import { isRecord, own } from './json-value.ts';
+import { isRecord, own, setOwn } from './json-value.ts';
 import type { Kind } from './kinds/kind.ts';
 import { forbiddenField, invalidValue, required } from './status.ts';
 
@@ -44,35 +44,54 @@ export function generateName(base: string, random: () => number): string {
   return name;
 }
 
+/** Of old releases: never stored. */
+const OF_NO_USE = new Set(['selfLink', 'clusterName']);
+
 /** Removes what has no meaning when empty, null or ours to keep. Changes `metadata`. */
 export function tidyMetadata(metadata: object): void {
   for (const [key, value] of Object.entries(metadata) as [string, unknown][]) {
+    if (isRecord(value) && (key === 'labels' || key === 'annotations')) nullsToTexts(value);
     const empty = (Array.isArray(value) && value.length === 0) || (isRecord(value) && Object.keys(value).length === 0);
-    if (value === null || value === '' || empty || key === 'selfLink') Reflect.deleteProperty(metadata, key);
+    if (value === null || value === '' || empty || OF_NO_USE.has(key)) Reflect.deleteProperty(metadata, key);
   }
+}
+
+/** Go's reader makes an empty text of null where only texts may be. */
+export function nullsToTexts(texts: Record<string, unknown>): void {
+  for (const [key, text] of Object.entries(texts)) if (text === null) setOwn(texts, key, '');
 }
 
 /** Texts of a map, lists of texts: what would break every reader is refused before anything else. Undefined when fine. */
 export function metadataTypeFault(metadata: unknown): string | undefined {
-  if (!isRecord(metadata)) return 'metadata must be an object';
+  if (!isRecord(metadata)) return `json: cannot unmarshal ${goTypeOf(metadata)} into Go value of type v1.ObjectMeta`;
+  const wrong = (key: string, value: unknown, type: string): string =>
+    `json: cannot unmarshal ${goTypeOf(value)} into Go struct field ObjectMeta.${key} of type ${type}`;
   for (const key of ['name', 'namespace', 'generateName', 'uid', 'resourceVersion']) {
     const value = own(metadata, key);
-    if (value !== undefined && value !== null && typeof value !== 'string') return `metadata.${key} must be a string`;
+    if (value !== undefined && value !== null && typeof value !== 'string') return wrong(key, value, 'string');
   }
   for (const key of ['labels', 'annotations']) {
     const value = own(metadata, key);
     if (value === undefined || value === null) continue;
-    if (!isRecord(value)) return `metadata.${key} must be an object`;
-    const wrong = Object.entries(value).find(([, text]) => typeof text !== 'string');
-    if (wrong !== undefined) return `metadata.${key}.${wrong[0]} must be a string`;
+    if (!isRecord(value)) return wrong(key, value, 'map[string]string');
+    const odd = Object.values(value).find((text) => typeof text !== 'string' && text !== null);
+    if (odd !== undefined) return wrong(key, odd, 'string');
   }
   for (const key of ['finalizers', 'ownerReferences']) {
     const value = own(metadata, key);
     if (value === undefined || value === null) continue;
-    if (!Array.isArray(value)) return `metadata.${key} must be a list`;
-    if (key === 'ownerReferences' && !value.every(isRecord)) return `metadata.${key} must be a list of objects`;
+    const item = key === 'finalizers' ? 'string' : 'v1.OwnerReference';
+    if (!Array.isArray(value)) return wrong(key, value, `[]${item}`);
+    const odd = (value as unknown[]).find((each) => (key === 'finalizers' ? typeof each !== 'string' : !isRecord(each)));
+    if (odd !== undefined) return wrong(key, odd, item);
   }
   return undefined;
+}
+
+/** As Go's reader names what it finds in JSON. */
+function goTypeOf(value: unknown): string {
+  if (typeof value === 'boolean') return 'bool';
+  return Array.isArray(value) ? 'array' : typeof value;
 }
 
 /** The server's own fields, taken from `previous` whatever the body says. */
@@ -99,15 +118,21 @@ export function checkMetadata(kind: Kind, object: KubeObject, previous: KubeObje
     ...(kind.freeLabelValues ? [] : checkLabelValues(metadata.labels ?? {})),
     ...checkAnnotations(metadata.annotations ?? {}),
     ...checkFinalizers(metadata, previous?.metadata),
+    ...(kind.custom ? [] : checkFinalizerNames(metadata.finalizers ?? [])),
     ...checkOwners(metadata.ownerReferences ?? []),
   ];
 }
 
-function checkName(kind: Kind, { name }: ObjectMeta): StatusCause[] {
-  if (name === '') return [required('metadata.name', 'name or generateName is required')];
+function checkName(kind: Kind, { name, generateName: base = '' }: ObjectMeta): StatusCause[] {
+  const causes =
+    base === '' ? [] : nameFaults(kind, base.replace(/-$/, 'a')).map((why) => invalidValue('metadata.generateName', base, why));
+  if (name === '') return [...causes, required('metadata.name', 'name or generateName is required')];
+  return [...causes, ...nameFaults(kind, name).map((why) => invalidValue('metadata.name', name, why))];
+}
+
+function nameFaults(kind: Kind, name: string): string[] {
   const [rule, text, longest] = NAME_RULES[kind.nameRule];
-  if (!rule.test(name)) return [invalidValue('metadata.name', name, text)];
-  return name.length > longest ? [invalidValue('metadata.name', name, `must be no more than ${longest} characters`)] : [];
+  return [...(name.length > longest ? [`must be no more than ${longest} characters`] : []), ...(rule.test(name) ? [] : [text])];
 }
 
 function checkLabelKeys(labels: Record<string, string>): StatusCause[] {
@@ -174,6 +199,17 @@ function checkOwners(owners: readonly OwnerReference[]): StatusCause[] {
     causes.push(invalidValue(path, '<list>', why));
   }
   return causes;
+}
+
+const STANDARD_FINALIZERS = ['kubernetes', 'orphan', 'foregroundDeletion'];
+
+/** Those of built-in kinds have a domain or are Kubernetes' own. */
+function checkFinalizerNames(finalizers: readonly string[]): StatusCause[] {
+  return finalizers.flatMap((each, index) =>
+    each.includes('/') || STANDARD_FINALIZERS.includes(each)
+      ? []
+      : [invalidValue(`metadata.finalizers[${index}]`, each, 'name is neither a standard finalizer name nor is it fully qualified')],
+  );
 }
 
 function checkFinalizers(metadata: ObjectMeta, previous: ObjectMeta | undefined): StatusCause[] {

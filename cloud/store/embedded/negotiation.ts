@@ -1,4 +1,5 @@
 /** Owns media types: which form the client accepts, and reading a request body. */
+import { goJsonError } from './go-json-error.ts';
 import { isRecord } from './json-value.ts';
 import type { JsonRecord } from './json-value.ts';
 import { messageOf } from '#beehive/errors.ts';
@@ -89,8 +90,7 @@ async function readDocument(
   try {
     return parseJson(body);
   } catch (error) {
-    const why = messageOf(error).replace('Unexpected', 'unexpected');
-    throw unreadable(kind, `couldn't get version/kind; json parse error: ${why}`, body);
+    throw unreadable(kind, `couldn't get version/kind; json parse error: ${goJsonError(error, body)}`, body);
   }
 }
 

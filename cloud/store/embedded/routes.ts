@@ -1,5 +1,4 @@
 /** Owns the paths: which of them name resources, which answer questions about the server, and which do not exist. */
-import { type KubeError } from '../kube-api.ts';
 import { isOpen, isWatch } from './access/attempt.ts';
 import type { ApiAnswer, ApiRequest, PlainAnswer } from './api-request.ts';
 import { jsonAnswer, textAnswer } from './api-request.ts';
@@ -8,16 +7,16 @@ import type { Engine, ItemTarget, Target } from './engine.ts';
 import { aggregatedVersion } from './negotiation.ts';
 import type { OpenApi } from './openapi.ts';
 import { OPENAPI_V2_ASKED, OPENAPI_V2_TYPE, openApiV2 } from './protobuf/openapi-v2.ts';
-import { badRequest, methodNotAllowed, noSuchResource, refuse } from './status.ts';
+import { badRequest, methodNotAllowed, methodNotSupported, noSuchResource, notFound } from './status.ts';
 import { deleteCollection, deleteObject } from './verbs/delete.ts';
-import { patchObject } from './verbs/patch.ts';
+import { patchObject, readPatchType } from './verbs/patch.ts';
 import { getObject, listObjects } from './verbs/read.ts';
 import { bindByBody, bindPod, evictPod, isStream, refuseStream } from './verbs/pods.ts';
 import { answerReview, isReview } from './verbs/reviews.ts';
 import { scaleObject } from './verbs/scale.ts';
 import { answerTokenRequest } from './verbs/token-request.ts';
 import { watchObjects } from './verbs/watch.ts';
-import { createObject, updateObject } from './verbs/write.ts';
+import { createObject, creationOf, updateObject } from './verbs/write.ts';
 import { whileOvertaken } from './webhooks/ask.ts';
 
 export interface Routes {
@@ -63,8 +62,13 @@ function groupAnswer(routes: Routes, request: ApiRequest, rest: string[]): ApiAn
   const [group, version, ...path] = rest;
   if (group === undefined) return discovery(routes, request, () => apiGroupList(registry));
   if (version === undefined) return documentOr404(apiGroup(registry, group));
+  if (isBuiltIn(registry, group) && registry.version(group, version) === undefined) throw noSuchResource();
   if (path.length === 0) return documentOr404(group === '' ? undefined : apiResourceList(registry, group, version));
   return resourceAnswer(routes, request, { group, version, path });
+}
+
+function isBuiltIn(registry: Engine['registry'], group: string): boolean {
+  return registry.all().some((kind) => kind.group === group && !kind.custom);
 }
 
 function documentOr404(document: Record<string, unknown> | undefined): PlainAnswer {
@@ -115,9 +119,15 @@ function resourceAnswer(routes: Routes, request: ApiRequest, where: ResourcePath
     return textAnswer(404, NOT_FOUND_TEXT);
   }
   if (legacyWatch) return watchObjects(engine, target, legacyQuery(target, request));
+  if (target.kind.custom) {
+    const unusual = customAnswer(engine, target, request);
+    if (unusual !== undefined) return unusual;
+  }
+  // Only the routes of custom kinds take a HEAD.
+  const asked = target.kind.custom && request.method === 'HEAD' ? { ...request, method: 'GET' } : request;
   return target.name === undefined
-    ? collectionAnswer(engine, target, request)
-    : whileOvertaken(() => itemAnswer(engine, { ...target, name: target.name ?? '' }, request));
+    ? collectionAnswer(engine, target, asked)
+    : whileOvertaken(() => itemAnswer(engine, { ...target, name: target.name ?? '' }, asked));
 }
 
 function legacyQuery(target: Target, request: ApiRequest): ApiRequest {
@@ -138,6 +148,29 @@ function targetOf({ registry }: Engine, { group, version, path }: ResourcePath):
   if (kind === undefined || more.length > 0) return undefined;
   if (kind.namespaced !== (namespace !== undefined) && (name !== undefined || !kind.namespaced)) return undefined;
   return { kind, namespace, name, subresource };
+}
+
+/** What a real server's handler of custom kinds, which has no table of routes, makes of methods where they do not belong. */
+function customAnswer(engine: Engine, target: Target, request: ApiRequest): ApiAnswer | Promise<ApiAnswer> | undefined {
+  const { kind, namespace, name, subresource } = target;
+  const { method } = request;
+  const reads = method === 'GET' || method === 'HEAD';
+  if (name === undefined) {
+    if (!reads && kind.namespaced && namespace === undefined) return textAnswer(404, NOT_FOUND_TEXT);
+    if (method === 'PATCH') readPatchType(request, kind);
+    if (method === 'PUT' || method === 'PATCH') throw badRequest('name must be provided');
+    return undefined;
+  }
+  if (subresource === undefined) {
+    if (method !== 'POST') return undefined;
+    // The body says what is made, and under which name: the right to make this one is not enough.
+    engine.rbac.demand(request.user, creationOf(kind, { ...(namespace === undefined ? {} : { namespace }) }));
+    return collectionAnswer(engine, { ...target, name: undefined }, request);
+  }
+  const served = (subresource === 'status' && kind.hasStatus) || (subresource === 'scale' && kind.scale !== undefined);
+  if (!served) throw notFound(kind, name);
+  if (reads || method === 'PUT' || method === 'PATCH') return undefined;
+  throw methodNotSupported(kind, method === 'POST' ? 'create' : method === 'DELETE' ? 'delete' : '');
 }
 
 function collectionAnswer(engine: Engine, target: Target, request: ApiRequest): ApiAnswer | Promise<ApiAnswer> {
@@ -171,8 +204,6 @@ function itemAnswer(engine: Engine, target: ItemTarget, request: ApiRequest): Pr
   if (below !== undefined) return below;
   if (isReview(target) || kind.resource === 'bindings') throw methodNotAllowed();
   if (subresource !== undefined && !(subresource === 'status' && kind.hasStatus)) {
-    // A custom kind without the subresource answers as if the object were missing.
-    if (kind.custom && subresource === 'status') throw refuseMissingStatus(target);
     throw noSuchResource();
   }
   if (name === '') throw badRequest('the name of the object is missing in the path');
@@ -199,9 +230,4 @@ function belowAnswer(engine: Engine, target: ItemTarget, request: ApiRequest): P
   if (request.method !== 'POST') throw methodNotAllowed();
   if (subresource === 'token') return answerTokenRequest(engine, target, request);
   return subresource === 'binding' ? bindPod(engine, target, request) : evictPod(engine, target, request);
-}
-
-function refuseMissingStatus({ kind, name }: ItemTarget): KubeError {
-  const details = { name, group: kind.group, kind: kind.plural };
-  return refuse(404, 'NotFound', { message: `${kind.resource} "${name}" not found`, details });
 }

@@ -43,9 +43,16 @@ export const noSuchResource = (): KubeError =>
   refuse(404, 'NotFound', { message: 'the server could not find the requested resource', details: {} });
 export const methodNotAllowed = (message = 'the server does not allow this method on the requested resource'): KubeError =>
   refuse(405, 'MethodNotAllowed', { message, details: {} });
+/** Of custom kinds. */
+export const methodNotSupported = (resource: ResourceName, verb: string): KubeError =>
+  refuse(405, 'MethodNotAllowed', {
+    message: `${verb} is not supported on resources of kind ${JSON.stringify(qualified(resource))}`,
+    details: detailsOf(resource),
+  });
 export const notAcceptable = (): KubeError => refuse(406, 'NotAcceptable', { message: '406: Not Acceptable', details: {} });
-export const tooLarge = (limit: number): KubeError =>
-  refuse(413, 'RequestEntityTooLarge', { message: `Request entity too large: limit is ${limit}` });
+export const tooLarge = (limit: number): KubeError => entityTooLarge(`limit is ${limit}`);
+export const entityTooLarge = (why: string): KubeError =>
+  refuse(413, 'RequestEntityTooLarge', { message: `Request entity too large: ${why}` });
 export const unsupportedMediaType = (accepted: readonly string[], remedy = ''): KubeError =>
   refuse(415, 'UnsupportedMediaType', {
     message: `the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}${remedy}`,

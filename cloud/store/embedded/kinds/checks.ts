@@ -5,6 +5,8 @@ import type { JsonRecord } from '../json-value.ts';
 import { invalidValue, required, unsupportedValue } from '../status.ts';
 
 const LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
+/** What is no quantity cannot even be read where Go has a type for it. */
+export const BAD_QUANTITY = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
 const QUANTITY = /^[+-]?(\d+|\d+\.\d*|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?$/;
 const LABEL_RULE =
   "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric " +
@@ -79,10 +81,36 @@ function decimalText(amount: number): string {
   return Number.isSafeInteger(amount) ? String(amount) : `${Math.ceil(Number((amount * 1000).toFixed(6)))}m`;
 }
 
+const SCALES: Readonly<Record<string, number>> = {
+  n: 1e-9,
+  u: 1e-6,
+  m: 1e-3,
+  k: 1e3,
+  M: 1e6,
+  G: 1e9,
+  T: 1e12,
+  P: 1e15,
+  E: 1e18,
+  Ki: 2 ** 10,
+  Mi: 2 ** 20,
+  Gi: 2 ** 30,
+  Ti: 2 ** 40,
+  Pi: 2 ** 50,
+  Ei: 2 ** 60,
+};
+
+/** NaN for what is no quantity. */
+export function quantityOf(amount: unknown): number {
+  const text = String(amount);
+  if (!QUANTITY.test(text)) return Number.NaN;
+  const [, number = '', suffix = ''] = /^(.*?)([KMGTPE]i|[numkMGTPE])?$/.exec(text) ?? [];
+  return Number(number) * (SCALES[suffix] ?? 1);
+}
+
 /** Amounts by name: limits, requests, capacity. */
 export function checkQuantities(amounts: unknown, field: string): StatusCause[] {
   if (!isRecord(amounts)) return [];
   return Object.entries(amounts)
     .filter(([, amount]) => !QUANTITY.test(String(amount)))
-    .map(([name, amount]) => invalidValue(`${field}[${name}]`, amount, 'must be a quantity such as 500m, 2 or 1Gi'));
+    .map(([name, amount]) => invalidValue(`${field}[${name}]`, amount, BAD_QUANTITY));
 }

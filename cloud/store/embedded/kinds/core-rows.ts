@@ -113,6 +113,7 @@ export const coreRows: readonly Row[] = [
   {
     plural: 'endpoints',
     kind: 'Endpoints',
+    createOnUpdate: true,
     listKind: 'EndpointsList',
     singular: 'endpoints',
     shortNames: ['ep'],
@@ -133,6 +134,7 @@ export const coreRows: readonly Row[] = [
   {
     plural: 'events',
     kind: 'Event',
+    createOnUpdate: true,
     shortNames: ['ev'],
     definition: 'core/Event',
     columns: eventColumns,

@@ -39,7 +39,7 @@ import {
 
 const scale = { specReplicasPath: '.spec.replicas', statusReplicasPath: '.status.replicas', labelSelectorPath: '.spec.selector' };
 const workload = { group: 'apps', categories: ['all'], hasStatus: true, counts: true } as const;
-const rbac = { group: 'rbac.authorization.k8s.io', nameRule: 'path' } as const;
+const rbac = { group: 'rbac.authorization.k8s.io', nameRule: 'path', createOnUpdate: true } as const;
 
 export const groupRows: readonly Row[] = [
   {

@@ -11,6 +11,7 @@ import {
   checkPort,
   checkPortOrName,
   checkQuantities,
+  quantityOf,
   duplicate,
   ensureRecord,
   fill,
@@ -200,6 +201,10 @@ function checkContainer(container: JsonRecord, at: string, { names, volumes }: K
   const given = isRecord(requests) ? Object.entries(requests).filter(([name, amount]) => amount !== own(limits, name)) : [];
   causes.push(...checkQuantities(limits, `${at}.resources.limits`));
   causes.push(...checkQuantities(Object.fromEntries(given), `${at}.resources.requests`));
+  for (const [name, amount] of given) {
+    if (quantityOf(amount) > quantityOf(own(limits, name) ?? Number.POSITIVE_INFINITY))
+      causes.push(invalidValue(`${at}.resources.requests`, String(amount), `must be less than or equal to ${name} limit`));
+  }
   for (const name of PROBES) causes.push(...checkProbe(own(container, name), `${at}.${name}`));
   return [...causes, ...checkMounts(container, at, volumes)];
 }

@@ -39,6 +39,7 @@ export function checkBinding(object: KubeObject, previous: KubeObject | undefine
   const role = own(object, 'roleRef');
   const kinds = object.kind === 'RoleBinding' ? ['ClusterRole', 'Role'] : ['ClusterRole'];
   const causes: StatusCause[] = [];
+  if (textAt(role, 'apiGroup') !== RBAC) causes.push(unsupportedValue('roleRef.apiGroup', textAt(role, 'apiGroup'), [RBAC]));
   if (!kinds.includes(textAt(role, 'kind'))) causes.push(unsupportedValue('roleRef.kind', textAt(role, 'kind'), kinds));
   if (textAt(role, 'name') === '') causes.push(required('roleRef.name'));
   for (const [index, subject] of recordsAt(object, 'subjects').entries()) causes.push(...checkSubject(subject, `subjects[${index}]`));

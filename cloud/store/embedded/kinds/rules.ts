@@ -1,11 +1,12 @@
 /** Owns defaults and checks of the built-in kinds that are worth having here. */
 import type { KubeObject, StatusCause } from '../../kube-api.ts';
-import { dig, isRecord, listAt, own, setOwn } from '../json-value.ts';
-import { deepEqual } from '../json-value.ts';
+import { deepEqual, dig, isRecord, listAt, own, setOwn, textAt } from '../json-value.ts';
+import type { JsonRecord } from '../json-value.ts';
 import { forbiddenField, invalidValue, required } from '../status.ts';
-import { checkQuantities, ensureRecord } from './checks.ts';
+import { checkOneOf, checkQuantities, duplicate, ensureRecord, recordsAt } from './checks.ts';
 
 const MOST_BYTES = 1024 * 1024;
+const TAINT_EFFECTS = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
 const CONFIG_KEY = /^[-._a-zA-Z0-9]+$/;
 
 export function prepareNamespace(object: KubeObject, previous: KubeObject | undefined): void {
@@ -27,7 +28,24 @@ export function prepareNode(object: KubeObject): void {
 }
 
 export function checkNode(object: KubeObject): StatusCause[] {
-  return ['capacity', 'allocatable'].flatMap((part) => checkQuantities(dig(object, 'status', part), `status.${part}`));
+  return [
+    ...['capacity', 'allocatable'].flatMap((part) => checkQuantities(dig(object, 'status', part), `status.${part}`)),
+    ...checkTaints(recordsAt(own(object, 'spec'), 'taints')),
+  ];
+}
+
+function checkTaints(taints: readonly JsonRecord[]): StatusCause[] {
+  const seen = new Set<string>();
+  return taints.flatMap((taint, index) => {
+    const at = `spec.taints[${index}]`;
+    const [key, effect] = [textAt(taint, 'key'), textAt(taint, 'effect')];
+    const causes = checkOneOf(effect === '' ? ' ' : effect, `${at}.effect`, TAINT_EFFECTS);
+    if (key === '') causes.push(invalidValue(`${at}.key`, key, 'name part must be non-empty'));
+    const both = `${key}:${effect}`;
+    if (seen.has(both)) causes.push(duplicate(at, both));
+    seen.add(both);
+    return causes;
+  });
 }
 
 export function checkConfigMap(object: KubeObject, previous: KubeObject | undefined): StatusCause[] {
@@ -65,10 +83,23 @@ function checkSecretContent(object: KubeObject): StatusCause[] {
   const causes = groups
     .filter((keys) => keys.every((key) => own(object['data'], key) === undefined))
     .flatMap((keys) => keys.map((key) => required(`data[${key}]`)));
+  const json = ['.dockerconfigjson', '.dockercfg'].find((key) => groups.some((keys) => keys.includes(key))) ?? '';
+  const text = own(object['data'], json);
+  if (typeof text === 'string' && !isJsonObject(Buffer.from(text, 'base64').toString('utf8'))) {
+    causes.push(invalidValue(`data[${json}]`, '<secret contents redacted>', 'must be a JSON object'));
+  }
   const account = 'kubernetes.io/service-account.name';
   if (object['type'] === 'kubernetes.io/service-account-token' && (object.metadata.annotations?.[account] ?? '') === '')
     causes.push(required(`metadata.annotations[${account}]`));
   return causes;
+}
+
+function isJsonObject(text: string): boolean {
+  try {
+    return isRecord(JSON.parse(text));
+  } catch {
+    return false;
+  }
 }
 
 export function checkLease(object: KubeObject): StatusCause[] {
@@ -99,13 +130,24 @@ function checkKeys(object: KubeObject, parts: readonly string[]): StatusCause[] 
     const entries = object[part];
     if (!isRecord(entries)) continue;
     for (const [key, value] of Object.entries(entries)) {
-      if (!CONFIG_KEY.test(key)) causes.push(invalidValue(`${part}[${key}]`, key, BAD_KEY));
+      const other = parts.find((each) => each !== part && own(object[each], key) !== undefined);
+      const faults = [...keyFaults(key), ...(other === undefined ? [] : [`duplicate of key present in ${other}`])];
+      causes.push(...faults.map((why) => invalidValue(`${part}[${key}]`, key, why)));
       bytes += Buffer.byteLength(key) + (typeof value === 'string' ? Buffer.byteLength(value) : 0);
     }
   }
   if (bytes > MOST_BYTES)
     causes.push({ reason: 'FieldValueTooLong', message: `Too long: must have at most ${MOST_BYTES} bytes`, field: '[]' });
   return causes;
+}
+
+function keyFaults(key: string): string[] {
+  const faults: string[] = [];
+  if (key.length > 253) faults.push('must be no more than 253 characters');
+  if (!CONFIG_KEY.test(key)) faults.push(BAD_KEY);
+  if (key === '.' || key === '..') faults.push(`must not be '${key}'`);
+  else if (key.startsWith('..')) faults.push("must not start with '..'");
+  return faults;
 }
 
 const BAD_KEY =

@@ -1,6 +1,8 @@
 /** Owns defaults and checks of services and endpoints. No cluster IP is allocated: there is no proxy that would serve it. */
+import { isIP } from 'node:net';
 import type { KubeObject, StatusCause } from '../../kube-api.ts';
-import { dig, own, textAt } from '../json-value.ts';
+import { own, textAt } from '../json-value.ts';
+import type { JsonRecord } from '../json-value.ts';
 import { invalidValue, required } from '../status.ts';
 import { PROTOCOLS, checkOneOf, checkPort, checkPortOrName, duplicate, ensureRecord, fill, recordsAt } from './checks.ts';
 
@@ -44,6 +46,10 @@ export function checkService(object: KubeObject, previous: KubeObject | undefine
     if (numbers.has(number)) causes.push(duplicate(at, number));
     numbers.add(number);
   }
+  const address = textAt(spec, 'clusterIP');
+  if (address !== '' && address !== 'None' && isIP(address) === 0) {
+    causes.push(invalidValue('spec.clusterIPs[0]', address, "must be empty, 'None', or a valid IP address"));
+  }
   const before = textAt(previous, 'spec', 'clusterIP');
   if (before !== '' && before !== textAt(spec, 'clusterIP') && type !== 'ExternalName') {
     causes.push(invalidValue('spec.clusterIPs[0]', textAt(spec, 'clusterIP'), 'may not change once set'));
@@ -55,13 +61,30 @@ export function prepareEndpoints(object: KubeObject): void {
   for (const subset of recordsAt(object, 'subsets')) for (const port of recordsAt(subset, 'ports')) fill(port, { protocol: 'TCP' });
 }
 
+function checkAddresses(addresses: readonly JsonRecord[], at: string): StatusCause[] {
+  return addresses.flatMap((address, index) => {
+    const ip = textAt(address, 'ip');
+    const why = isIP(ip) === 0 ? NO_ADDRESS : SPECIAL.find(([pattern]) => pattern.test(ip))?.[1];
+    return why === undefined ? [] : [invalidValue(`${at}[${index}].ip`, ip, why)];
+  });
+}
+
+const NO_ADDRESS = 'must be a valid IP address, (e.g. 10.9.8.7)';
+/** Addresses that lead nowhere. A real server refuses those of its own machine too, where alone here a webhook's service may be. */
+const SPECIAL: readonly (readonly [RegExp, string])[] = [
+  [/^(0\.0\.0\.0|::)$/, 'may not be unspecified (0.0.0.0 or ::)'],
+  [/^169\.254\.|^fe[89ab]/i, 'may not be in the link-local range (169.254.0.0/16, fe80::/10)'],
+  [/^224\.0\.0\.|^ff02:/i, 'may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)'],
+];
+
 export function checkEndpoints(object: KubeObject): StatusCause[] {
   return recordsAt(object, 'subsets').flatMap((subset, index) => {
     const at = `subsets[${index}]`;
     const addresses = [...recordsAt(subset, 'addresses'), ...recordsAt(subset, 'notReadyAddresses')];
     return [
       ...(addresses.length === 0 ? [required(at, 'must specify `addresses` or `notReadyAddresses`')] : []),
-      ...addresses.filter((address) => dig(address, 'ip') === undefined).map(() => required(`${at}.addresses.ip`)),
+      ...checkAddresses(recordsAt(subset, 'addresses'), `${at}.addresses`),
+      ...checkAddresses(recordsAt(subset, 'notReadyAddresses'), `${at}.notReadyAddresses`),
       ...recordsAt(subset, 'ports').flatMap((port, number) => checkPort(port['port'], `${at}.ports[${number}].port`, true)),
     ];
   });

@@ -6,7 +6,7 @@ import { copy, deepEqual, isRecord, setOwn } from '../json-value.ts';
 export class JsonPatchError extends Error {}
 
 /** Operations beyond this are refused, as Kubernetes does. */
-const MOST_OPERATIONS = 10_000;
+export const MOST_OPERATIONS = 10_000;
 
 /** Returns the patched document; `document` itself may be changed. Throws `JsonPatchError` at the first operation that fails. */
 export function applyJsonPatch(document: unknown, operations: readonly JsonPatchOperation[]): unknown {

@@ -78,6 +78,7 @@ function checkText(schema: Schema, value: string, { path, findings }: At): void 
   say(`must be of type ${format}: ${JSON.stringify(value)}`);
   // Bytes that are no base64 cannot even be read where Go has a type for them.
   if (format === 'byte') findings.mismatches.push({ field: path, wanted: '[]uint8 (base64)', found: 'string' });
+  if (format === 'date-time') findings.mismatches.push({ field: path, wanted: 'v1.Time', found: 'string' });
 }
 
 const patterns = new Map<string, RegExp>();

@@ -2,9 +2,10 @@
 import type { KubeObject } from '../../kube-api.ts';
 import { isRecord, own } from '../json-value.ts';
 import type { JsonRecord } from '../json-value.ts';
+import { BAD_QUANTITY } from '../kinds/checks.ts';
 import type { Kind } from '../kinds/kind.ts';
 import { groupVersionOf } from '../kinds/kind.ts';
-import { checkMetadata, labelWarnings, metadataTypeFault, tidyMetadata } from '../metadata.ts';
+import { checkMetadata, labelWarnings, metadataTypeFault, nullsToTexts, tidyMetadata } from '../metadata.ts';
 import { defaultAndPrune } from '../schema/schema.ts';
 import { validate } from '../schema/validate.ts';
 import type { TypeMismatch } from '../schema/validate.ts';
@@ -91,6 +92,7 @@ export interface AdmissionOptions {
 
 /** Prunes, defaults and validates; changes `object`. Throws 400, 422. */
 export function admit(kind: Kind, object: KubeObject, { previous, validation, patched }: AdmissionOptions): Admitted {
+  if (kind.resource === 'configmaps' && isRecord(object['data'])) nullsToTexts(object['data']);
   if (!kind.custom) dropNulls(object);
   const unknown = defaultAndPrune(kind.schema, object).map((path) => `unknown field "${path}"`);
   if (unknown.length > 0 && validation === 'Strict') throw cannotHandle(kind, `strict decoding error: ${unknown.join(', ')}`);
@@ -103,6 +105,8 @@ export function admit(kind: Kind, object: KubeObject, { previous, validation, pa
   if (causes.length === 0) {
     kind.prepare?.(object, previous);
     causes.push(...(kind.check?.(object, previous) ?? []));
+    const unreadable = causes.find(({ message = '' }) => message.endsWith(BAD_QUANTITY));
+    if (!patched && unreadable !== undefined) throw cannotHandle(kind, `${unreadable.field ?? ''}: ${unreadable.message ?? ''}`);
   }
   if (causes.length > 0) throw invalid({ group: kind.group, kind: kind.kind, name: object.metadata.name }, causes);
   return { object, warnings: [...(validation === 'Warn' ? unknown : []), ...labelWarnings(kind, object.metadata)] };

@@ -1,11 +1,11 @@
 /** Owns deletion: options, preconditions, finalizers, and what goes with a namespace or a CustomResourceDefinition. */
-import { messageOf } from '#beehive/errors.ts';
 import type { KubeObject } from '../../kube-api.ts';
 import type { ApiAnswer, ApiRequest } from '../api-request.ts';
 import { jsonAnswer } from '../api-request.ts';
 import type { Engine, ItemTarget, Target } from '../engine.ts';
 import { timeText } from '../engine.ts';
 import { FOREGROUND, ORPHAN } from '../garbage/verdict.ts';
+import { goJsonError } from '../go-json-error.ts';
 import { dig, isRecord, listAt, own, textAt } from '../json-value.ts';
 import type { Kind } from '../kinds/kind.ts';
 import { groupVersionOf } from '../kinds/kind.ts';
@@ -183,7 +183,7 @@ async function readGiven({ body, bytes, contentType }: ApiRequest): Promise<unkn
   try {
     options = parseJson(body);
   } catch (error) {
-    throw badRequest(`couldn't get version/kind; json parse error: ${messageOf(error)}`);
+    throw badRequest(`couldn't get version/kind; json parse error: ${goJsonError(error, body)}`);
   }
   return checkKind(options);
 }

@@ -2,7 +2,8 @@
 import type { KubeObject } from '../../kube-api.ts';
 import type { Kind } from '../kinds/kind.ts';
 import { groupVersionOf } from '../kinds/kind.ts';
-import { parseFieldSelector, parseLabelSelector } from '../selectors.ts';
+import { parseLabelSelector } from '../label-selector.ts';
+import { parseFieldSelector } from '../selectors.ts';
 import { badRequest } from '../status.ts';
 import { parseContent } from '../stored-object.ts';
 import type { StoredObject } from '../stored-object.ts';

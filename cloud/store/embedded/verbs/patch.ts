@@ -1,16 +1,16 @@
 /** Owns PATCH: applies one of the patch forms to the stored object and hands the result to update. */
-import { messageOf } from '#beehive/errors.ts';
 import type { JsonPatchOperation, KubeObject } from '../../kube-api.ts';
 import type { ApiAnswer, ApiRequest } from '../api-request.ts';
 import type { Engine, ItemTarget } from '../engine.ts';
+import { goJsonError } from '../go-json-error.ts';
 import { copy, isRecord } from '../json-value.ts';
 import type { Kind } from '../kinds/kind.ts';
 import { groupVersionOf } from '../kinds/kind.ts';
 import { mediaTypeOf, parseJson } from '../negotiation.ts';
-import { JsonPatchError, applyJsonPatch } from '../patch/json.ts';
+import { JsonPatchError, MOST_OPERATIONS, applyJsonPatch } from '../patch/json.ts';
 import { applyMergePatch } from '../patch/merge.ts';
 import { StrategicPatchError, applyStrategicPatch } from '../patch/strategic.ts';
-import { badRequest, notFound, unprocessable, unsupportedMediaType, wrongPatchType } from '../status.ts';
+import { badRequest, entityTooLarge, notFound, unprocessable, unsupportedMediaType, wrongPatchType } from '../status.ts';
 import { parseObject } from '../stored-object.ts';
 import { dryRunOf, fieldValidationOf, readEnvelope } from './admission.ts';
 import { APPLY_PATCH, applyObject, isApply } from './apply.ts';
@@ -48,8 +48,8 @@ export interface ReadPatch {
   patch: unknown;
 }
 
-/** Throws 415, 400. */
-export function readPatch({ contentType, body }: ApiRequest, { custom }: Pick<Kind, 'custom'>): ReadPatch {
+/** Throws 415. */
+export function readPatchType({ contentType }: ApiRequest, { custom }: Pick<Kind, 'custom'>): string {
   const type = mediaTypeOf(contentType);
   const accepted = custom ? [JSON_PATCH, MERGE_PATCH] : [JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH];
   if (!accepted.includes(type)) {
@@ -57,13 +57,23 @@ export function readPatch({ contentType, body }: ApiRequest, { custom }: Pick<Ki
     if (!custom) throw wrongPatchType();
     throw unsupportedMediaType([...accepted, APPLY_PATCH]);
   }
+  return type;
+}
+
+/** Throws 415, 413, 400. */
+export function readPatch(request: ApiRequest, kind: Pick<Kind, 'custom'>): ReadPatch {
+  const type = readPatchType(request, kind);
   let patch: unknown;
   try {
-    patch = parseJson(body);
+    patch = parseJson(request.body);
   } catch (error) {
-    throw badRequest(`error decoding patch: ${messageOf(error)}`);
+    const why = goJsonError(error, request.body);
+    throw badRequest(type === MERGE_PATCH ? `error decoding patch: ${why}` : why);
   }
   if (type === JSON_PATCH && !isOperations(patch)) throw badRequest('json: cannot unmarshal object into Go value of type jsonpatch.Patch');
+  if (type === JSON_PATCH && isOperations(patch) && patch.length > MOST_OPERATIONS) {
+    throw entityTooLarge(`The allowed maximum operations in a JSON patch is ${MOST_OPERATIONS}, got ${patch.length}`);
+  }
   if (type !== JSON_PATCH && !isRecord(patch)) throw badRequest('a merge patch of an object must be an object');
   return { type, patch };
 }

@@ -1,8 +1,8 @@
 /** Owns get and list: versions, pages and continue tokens. */
-import { messageOf } from '#beehive/errors.ts';
 import type { ApiAnswer, ApiRequest } from '../api-request.ts';
 import { jsonAnswer } from '../api-request.ts';
 import type { Engine, ItemTarget, Target } from '../engine.ts';
+import { goJsonError } from '../go-json-error.ts';
 import { isRecord } from '../json-value.ts';
 import { formOf } from '../negotiation.ts';
 import { badRequest, expired, forbiddenField, invalid, notFound, refuse, unsupportedValue } from '../status.ts';
@@ -33,6 +33,7 @@ export async function listObjects(engine: Engine, target: Target, request: ApiRe
   const form = formOf(request.accept);
   const includeObject = includeObjectOf(query);
   const filter = filterOf(kind, { namespace, query });
+  readSeconds(query.get('timeoutSeconds') ?? '');
   const page = readPage(query);
   if (page.notOlderThan !== undefined) await waitFor(engine, page.notOlderThan);
   while (engine.store.pending !== undefined) await engine.store.pending;
@@ -111,6 +112,13 @@ function readLimit(text: string): number {
   throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
 }
 
+/** `timeoutSeconds`; 0 when absent. Throws 400. */
+export function readSeconds(text: string): number {
+  if (text === '') return 0;
+  if (/^-?\d{1,9}$/.test(text)) return Math.max(0, Number(text));
+  throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+}
+
 /** Undefined when absent. Throws 400. */
 export function readVersion(text: string): number | undefined {
   if (text === '') return undefined;
@@ -140,12 +148,16 @@ function tokenOf(revision: number, after: string): string {
 
 /** `rv: -1` goes on with the present state. */
 function readToken(token: string): { at: number | undefined; after: string } {
+  const illegal = /[^A-Za-z0-9_-]/.exec(token)?.index ?? (token.length % 4 === 1 ? token.length : undefined);
+  if (illegal !== undefined)
+    throw badRequest(`invalid continue token: continue key is not valid: illegal base64 data at input byte ${illegal}`);
+  const text = Buffer.from(token, 'base64url').toString('utf8');
   try {
-    const value: unknown = JSON.parse(Buffer.from(token, 'base64url').toString('utf8'));
+    const value: unknown = JSON.parse(text);
     if (!isRecord(value) || typeof value['rv'] !== 'number' || typeof value['start'] !== 'string') throw new Error('not a token');
     return { at: value['rv'] < 0 ? undefined : value['rv'], after: value['start'] };
   } catch (error) {
-    throw badRequest(`invalid continue token: continue key is not valid: ${messageOf(error)}`);
+    throw badRequest(`invalid continue token: continue key is not valid: ${goJsonError(error, text)}`);
   }
 }
 

@@ -4,13 +4,13 @@ import type { Engine, Target } from '../engine.ts';
 import type { Kind } from '../kinds/kind.ts';
 import { groupVersionOf } from '../kinds/kind.ts';
 import { formOf } from '../negotiation.ts';
-import { badRequest, expired, forbiddenField, invalid } from '../status.ts';
+import { expired, forbiddenField, invalid } from '../status.ts';
 import { parseObject, storeObject, textIn } from '../stored-object.ts';
 import type { StoredObject } from '../stored-object.ts';
 import type { StoreEvent } from '../watch-window.ts';
 import { filterOf } from './filter.ts';
 import type { Filter } from './filter.ts';
-import { readVersion } from './read.ts';
+import { readSeconds, readVersion } from './read.ts';
 import { includeObjectOf, renderObject } from './render.ts';
 import type { Rendering } from './render.ts';
 
@@ -37,13 +37,6 @@ export function watchObjects(engine: Engine, target: Target, request: ApiRequest
       return whenSettled(engine, () => stream.run({ from, timeoutMs: timeoutSeconds * 1000, bookmarks }));
     },
   };
-}
-
-/** 0 when absent. Throws 400. */
-function readSeconds(text: string): number {
-  if (text === '') return 0;
-  if (/^-?\d{1,9}$/.test(text)) return Math.max(0, Number(text));
-  throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
 }
 
 /** Runs `begin` as soon as nothing uncommitted is in the store; returns the way to stop it, before or after. */

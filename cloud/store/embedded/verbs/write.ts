@@ -41,6 +41,7 @@ export async function createObject(engine: Engine, target: Target, request: ApiR
   checkManagerOptions(request, 'CreateOptions', false);
   const object = readEnvelope(kind, await readObject(request, kind));
   const { metadata } = object;
+  if (!kind.namespaced) delete metadata.namespace;
   if (metadata.namespace !== undefined && metadata.namespace !== (namespace ?? '')) {
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
   }
@@ -89,7 +90,8 @@ export async function insert(engine: Engine, object: KubeObject, insertion: Inse
   return { ...jsonAnswer(201, render(engine, saved, { kind, request }), warnings), created: metadata.name };
 }
 
-function creationOf({ group, plural }: Kind, { namespace = '', name }: ObjectMeta): ResourceAttempt {
+/** Without a name: of whichever name. */
+export function creationOf({ group, plural }: Kind, { namespace = '', name = '' }: Partial<ObjectMeta>): ResourceAttempt {
   return { verb: 'create', group, resource: plural, subresource: '', namespace, name };
 }
 
@@ -185,11 +187,14 @@ async function finishDeletion(
 /** Body and URL must name the same object. Throws 400. */
 export function checkAddress({ name, namespace }: ItemTarget, object: KubeObject): void {
   const { metadata } = object;
-  if (metadata.name === '') metadata.name = name;
+  if (metadata.name === '') {
+    throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
+  }
   if (metadata.name !== name) {
     throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`);
   }
-  if (metadata.namespace !== undefined && metadata.namespace !== (namespace ?? '')) {
+  if (namespace === undefined) delete metadata.namespace;
+  if (metadata.namespace !== undefined && metadata.namespace !== namespace) {
     throw badRequest(
       `the namespace of the object (${metadata.namespace}) does not match the namespace on the request (${namespace ?? ''})`,
     );
@@ -199,6 +204,9 @@ export function checkAddress({ name, namespace }: ItemTarget, object: KubeObject
 
 function checkPreconditions(kind: Kind, { next, previous }: { next: KubeObject; previous: KubeObject }): void {
   const { uid, resourceVersion, name } = next.metadata;
+  if (resourceVersion !== undefined && !/^\d+$/.test(resourceVersion)) {
+    throw badRequest(`strconv.ParseUint: parsing ${JSON.stringify(resourceVersion)}: invalid syntax`);
+  }
   if (resourceVersion !== undefined && resourceVersion !== previous.metadata.resourceVersion) throw conflict(kind, name);
   if (uid !== undefined && uid !== previous.metadata.uid) {
     throw conflict(kind, name, uidMismatch(kind, previous.metadata, uid));
