@@ -95,10 +95,11 @@ function checkConfig(config: Config<typeof settings>): void {
   }
   const mode = config.get('modules.eventBus.mqttMode');
   const external = config.get('modules.eventBus.mqttServerExternal');
-  if (mode === 1 && isOwnListener(internalAddress(config), external)) {
+  const own = [internalAddress(config), ...config.get('modules.eventBus.listeners')].find((address) => isOwnListener(address, external));
+  if (mode === 1 && own !== undefined) {
     throw new HiveletError(
       'CONFIG_INVALID',
-      `modules.eventBus.mqttServerInternal (${internalAddress(config)}) and mqttServerExternal (${external}) are the same: give the embedded broker another port`,
+      `${own === internalAddress(config) ? 'modules.eventBus.mqttServerInternal' : 'modules.eventBus.listeners'} (${own}) and mqttServerExternal (${external}) are the same: give the embedded broker another port`,
     );
   }
 }
