@@ -44,6 +44,9 @@ export interface CloudSocket {
 }
 
 const PING_MS = 5000;
+/** For the sentence with which a cloud refuses, and its length. */
+const REFUSAL_MS = 2000;
+const MAX_REFUSAL = 500;
 /** A link without a frame or pong for this long is dead: noticed within 20 s whatever the TCP stack believes. */
 const SILENCE_MS = 14_000;
 
@@ -120,9 +123,19 @@ class Connection implements CloudSocket {
   #listenToEnds(): void {
     const { options } = this.#deps;
     const socket = this.#socket;
-    socket.on('unexpected-response', (_request, response) =>
-      this.#end(`the cloud at ${options.server} answered HTTP ${String(response.statusCode)}`),
-    );
+    socket.on('unexpected-response', (_request, response) => {
+      const refused = `the cloud at ${options.server} answered HTTP ${String(response.statusCode)}`;
+      // Ours says why in one line; who only begins one is not waited for.
+      const limit = this.#deps.clock.timer(REFUSAL_MS, () => this.#end(refused));
+      let said = '';
+      response.setEncoding('utf8').on('error', () => undefined);
+      response.on('data', (text: string) => (said = (said + text).slice(0, MAX_REFUSAL)));
+      response.on('close', () => {
+        limit.cancel();
+        const [line = ''] = said.trim().split('\n');
+        this.#end(line === '' ? refused : `${refused}: ${line}`);
+      });
+    });
     socket.on('error', (error) => this.#end(explain(error, options)));
     socket.on('close', (code, reason) => this.#end(`the cloud closed the link (${String(code)} ${reason.toString()})`));
   }

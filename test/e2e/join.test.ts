@@ -266,7 +266,7 @@ kubectlTest('a revoked node is out within five seconds, stays out, and comes bac
   assert.is(stdout, 'revoked pi-1: its link ends, and its certificates are refused from now on\n');
   await edge?.line(/link\.down.*(?:revoked|1008)/, { deadlineMs: 5000 });
   assert.ok(performance.now() - startedMs < 5000);
-  await edge?.line(/link\.down.*HTTP 403/, { deadlineMs: 20_000 });
+  await edge?.line(/link\.down.*HTTP 403: the certificate of pi-1 was revoked or replaced: join again/, { deadlineMs: 20_000 });
   assert.match((await hivelet('node', 'list')).stdout, /^pi-1 +\w+ +revoked/m);
   assert.match((await hivelet('node', 'revoke', 'nobody')).stderr, /there is no node nobody/);
   await edge?.stop();
