@@ -1,5 +1,6 @@
 /** Owns who comes in: passwords, client certificates, connections of one account, and the names under which clients are known inside. */
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import type { Clock } from '#beehive/clock.ts';
 import type { ConnectPacket } from 'aedes';
 import type { AccountBook } from './account-file.ts';
@@ -62,6 +63,7 @@ export class Gatekeeper {
   constructor(deps: GatekeeperDeps) {
     this.#deps = deps;
     this.#check = deps.check ?? new PasswordCheck(deps.clock);
+    setMaxListeners(0, this.#stop.signal); // as many as clients wait for their refusal
   }
 
   /** Throws Refusal. `here` tells whether the connection is still open. */
