@@ -9,11 +9,13 @@ import WebSocket from 'ws';
 import { TestAccounts } from '#test/support/broker-accounts.ts';
 import { BrokerWorld } from '#test/support/broker-world.ts';
 import { createTestAuthority } from '#test/support/certificates.ts';
+import { needing } from '#test/support/peers.ts';
 import { until, within } from '#test/support/until.ts';
 
 const CASES = 1_000;
 const AT_ONCE = 50;
 const world = new BrokerWorld();
+const tlsTest = needing(test, 'openssl');
 const authority = createTestAuthority();
 const server = authority.issue('broker', { server: true });
 
@@ -76,7 +78,7 @@ const warnings: string[] = [];
 process.on('warning', ({ message }) => void warnings.push(message));
 test.after(() => world.close());
 
-test('thousands of broken handshakes, upgrades, frames and logins leave nothing behind', async () => {
+tlsTest('thousands of broken handshakes, upgrades, frames and logins leave nothing behind', async () => {
   const accounts = new TestAccounts();
   await accounts.add({ name: 'd1', password: 'pw d1' });
   const listeners = ['mqtts', 'wss', 'ws', 'tcp'].map((scheme, index) => ({

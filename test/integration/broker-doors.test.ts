@@ -22,7 +22,8 @@ import { until, within } from '#test/support/until.ts';
 
 const world = new BrokerWorld();
 const clients: MqttClient[] = [];
-const peerTest = needing(test, 'mosquitto_sub', 'mosquitto_pub');
+const peerTest = needing(test, 'mosquitto_sub', 'mosquitto_pub', 'openssl');
+const tlsTest = needing(test, 'openssl');
 const authority = createTestAuthority();
 const server = authority.issue('broker', { server: true });
 const tls: TlsFiles = { certFile: server.certFile, keyFile: server.keyFile, clientCaFile: authority.certFile, minVersion: 'TLSv1.3' };
@@ -59,7 +60,7 @@ async function accountsOf(...names: string[]): Promise<TestAccounts> {
 
 const address = (index = 0): string => world.broker.listeners[index]?.address ?? '';
 
-test('TLS and websockets serve whoever has an account; the plain loopback listener stays as it was', async () => {
+tlsTest('TLS and websockets serve whoever has an account; the plain loopback listener stays as it was', async () => {
   const accounts = await accountsOf('d1');
   await world.start({
     tls,
@@ -88,7 +89,7 @@ test('TLS and websockets serve whoever has an account; the plain loopback listen
   await overTls?.publishAsync('$hw/events/upload/big', 'y'.repeat(200_000), { qos: 1 });
 });
 
-test('a client certificate opens the account of its common name, and no other; one that is not valid opens nothing', async () => {
+tlsTest('a client certificate opens the account of its common name, and no other; one that is not valid opens nothing', async () => {
   const accounts = new TestAccounts();
   await accounts.add({ name: 'd1', certificate: true }, { name: 'd2', password: 'pw d2' }, { name: 'app', kind: 'app', certificate: true });
   await world.start({ tls, accounts: accounts.path, listeners: [listener('mqtts://127.0.0.1:0')], requireAccounts: true });
@@ -111,33 +112,36 @@ test('a client certificate opens the account of its common name, and no other; o
   assert.is(await shown(authority.issue('d1', { server: true })), 5, 'a certificate of a server is none of a client');
 });
 
-test('TLS 1.2 is refused unless the configuration takes it; plain text on a TLS port and a handshake that never comes harm nobody', async () => {
-  const accounts = await accountsOf('d1');
-  const handshake = (options: ConnectionOptions): Promise<string> =>
-    new Promise((resolve) => {
-      const socket = connectTls({ host: '127.0.0.1', port: world.port, ca: authority.cert, ...options }, () => {
-        resolve(socket.getProtocol() ?? '');
-        socket.destroy();
+tlsTest(
+  'TLS 1.2 is refused unless the configuration takes it; plain text on a TLS port and a handshake that never comes harm nobody',
+  async () => {
+    const accounts = await accountsOf('d1');
+    const handshake = (options: ConnectionOptions): Promise<string> =>
+      new Promise((resolve) => {
+        const socket = connectTls({ host: '127.0.0.1', port: world.port, ca: authority.cert, ...options }, () => {
+          resolve(socket.getProtocol() ?? '');
+          socket.destroy();
+        });
+        socket.once('error', () => resolve('refused'));
       });
-      socket.once('error', () => resolve('refused'));
-    });
-  await world.start({ tls, accounts: accounts.path, listeners: [listener('mqtts://127.0.0.1:0')] });
-  assert.is(await handshake({ maxVersion: 'TLSv1.2' }), 'refused');
-  assert.is(await handshake({}), 'TLSv1.3');
-  const plain = world.raw();
-  plain.send({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clientId: 'x', clean: true, keepalive: 0 });
-  await plain.closed;
-  assert.ok(world.events('mqtt.tls.failed').length > 0);
-  const mute = connectTcp({ host: '127.0.0.1', port: world.port });
-  await new Promise((resolve) => mute.once('connect', resolve));
-  assert.is(await attempt(address(), { username: 'd1', password: 'pw d1' }), 0);
-  await world.broker.close();
-  mute.destroy();
-  await world.start({ tls: { ...tls, minVersion: 'TLSv1.2' }, accounts: accounts.path, listeners: [listener('mqtts://127.0.0.1:0')] });
-  assert.is(await handshake({ maxVersion: 'TLSv1.2' }), 'TLSv1.2');
-});
+    await world.start({ tls, accounts: accounts.path, listeners: [listener('mqtts://127.0.0.1:0')] });
+    assert.is(await handshake({ maxVersion: 'TLSv1.2' }), 'refused');
+    assert.is(await handshake({}), 'TLSv1.3');
+    const plain = world.raw();
+    plain.send({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clientId: 'x', clean: true, keepalive: 0 });
+    await plain.closed;
+    assert.ok(world.events('mqtt.tls.failed').length > 0);
+    const mute = connectTcp({ host: '127.0.0.1', port: world.port });
+    await new Promise((resolve) => mute.once('connect', resolve));
+    assert.is(await attempt(address(), { username: 'd1', password: 'pw d1' }), 0);
+    await world.broker.close();
+    mute.destroy();
+    await world.start({ tls: { ...tls, minVersion: 'TLSv1.2' }, accounts: accounts.path, listeners: [listener('mqtts://127.0.0.1:0')] });
+    assert.is(await handshake({ maxVersion: 'TLSv1.2' }), 'TLSv1.2');
+  },
+);
 
-test('a web page may not open a websocket unless its origin is named; what is no websocket of MQTT is turned away', async () => {
+tlsTest('a web page may not open a websocket unless its origin is named; what is no websocket of MQTT is turned away', async () => {
   await world.start({ listeners: [listener('ws://127.0.0.1:0')], websocketOrigins: ['https://panel.example'] });
   const open = (protocol: string, origin?: string): Promise<string> =>
     new Promise((resolve) => {
@@ -178,7 +182,7 @@ peerTest('mosquitto_pub and mosquitto_sub talk over TLS, with a password and wit
   assert.is.not((await pub()).code, 0);
 });
 
-test('a Unix socket serves its owner and group; one that a killed process left behind is taken over, one in use is not', async () => {
+tlsTest('a Unix socket serves its owner and group; one that a killed process left behind is taken over, one in use is not', async () => {
   const path = join(tempDir(), 'mqtt.sock');
   const left = createServer().listen(path);
   await new Promise((resolve) => left.once('listening', resolve));
@@ -207,7 +211,7 @@ function spawnLeftover(path: string): void {
   assert.ok(existsSync(path));
 }
 
-test('what others could reach is refused at the start, with what to write instead', async () => {
+tlsTest('what others could reach is refused at the start, with what to write instead', async () => {
   const accounts = await accountsOf('d1');
   const refused = async (options: Partial<BrokerOptions>): Promise<string> => {
     const broker = createBroker({ clock: systemClock, log: silentLogger(), listeners: [], ...options });
@@ -238,7 +242,7 @@ test('what others could reach is refused at the start, with what to write instea
   assert.match(await refused(at(`unix:///${'x'.repeat(200)}`)), /107 bytes/);
 });
 
-test('strangers do not take the places of those who belong here', async () => {
+tlsTest('strangers do not take the places of those who belong here', async () => {
   const accounts = await accountsOf('d1');
   await world.start({
     tls,
@@ -257,7 +261,7 @@ test('strangers do not take the places of those who belong here', async () => {
   await until(async () => (await attempt(url, login)) === 0, { what: 'a free place' });
 });
 
-test('a renewed certificate is used for the next connection', async () => {
+tlsTest('a renewed certificate is used for the next connection', async () => {
   const accounts = await accountsOf('d1');
   const directory = tempDir();
   const files = { ...tls, certFile: join(directory, 'a.crt'), keyFile: join(directory, 'a.key') };

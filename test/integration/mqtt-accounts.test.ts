@@ -9,12 +9,14 @@ import { createTestAuthority } from '#test/support/certificates.ts';
 import { ask, startTestEdge, watchMqtt, type TestEdge } from '#test/support/edge.ts';
 import { closeAll, closeLater } from '#test/support/linked-edge.ts';
 import { runProcess, type Finished } from '#test/support/processes.ts';
+import { needing } from '#test/support/peers.ts';
 import { tempDir } from '#test/support/temp-dir.ts';
 import { until, within } from '#test/support/until.ts';
 
 test.after.each(closeAll);
 
 const program = ['--import', 'tsx', join(import.meta.dirname, '../../bin/hivelet.ts')];
+const tlsTest = needing(test, 'openssl');
 const authority = createTestAuthority();
 const topic = (device: string, rest: string): string => `$hw/events/device/${device}/${rest}`;
 const report = (value: string, more: object = {}): string =>
@@ -62,7 +64,7 @@ function dial({ edge }: TestEdge, username: string, password: string): MqttClien
 const connected = (client: MqttClient): Promise<unknown> =>
   within(new Promise((resolve) => client.once('connect', resolve)), { what: 'CONNACK' });
 
-test('without an account the edge does not listen for others; the sentence tells the command that makes one', async () => {
+tlsTest('without an account the edge does not listen for others; the sentence tells the command that makes one', async () => {
   const dataDir = siteWithTls();
   try {
     await edgeAt(dataDir);
@@ -77,61 +79,67 @@ test('without an account the edge does not listen for others; the sentence tells
   await edgeAt(dataDir);
 });
 
-test('a device with the account of its name reports itself and gets its answers; the twin of another stays as it is, whoever plays the cloud', async () => {
-  const dataDir = siteWithTls();
-  const password = await addAccount(dataDir, 'd1');
-  const edge = await edgeAt(dataDir);
-  const witness = await watchMqtt(edge.port, ['$hw/events/device/+/twin/get/result', '$hw/events/device/+/twin/update/result']);
-  closeLater(() => witness.close());
-  const device = dial(edge, 'd1', password);
-  await connected(device);
-  const answers: string[] = [];
-  device.on('message', (_topic, payload) => void answers.push(payload.toString()));
-  await device.subscribeAsync(topic('d1', 'twin/update/result'), { qos: 1 });
-  await device.publishAsync(topic('d2', 'twin/update'), report('66'), { qos: 1 });
-  await device.publishAsync(
-    topic('d1', 'twin/cloud_updated'),
-    report('1', { expected: { value: '77' }, expected_version: { cloud: 9_999_999, edge: 0 } }),
-    { qos: 1 },
-  );
-  await device.publishAsync(topic('d1', 'twin/update'), report('21.5'), { qos: 1 });
-  await until(() => answers.some((answer) => answer.includes('"e21.5"')), { what: 'the answer to its own report' });
-  const twinOf = async (id: string): Promise<unknown> => (await ask(witness, topic(id, 'twin/get'), {}))['twin'];
-  assert.not.match(JSON.stringify(await twinOf('d2')), /66/);
-  const own = JSON.stringify(await twinOf('d1'));
-  assert.match(own, /21\.5/);
-  assert.not.match(own, /77/);
-  assert.match(edge.edge.health().modules['broker']?.detail ?? '', /1 denied/);
-});
+tlsTest(
+  'a device with the account of its name reports itself and gets its answers; the twin of another stays as it is, whoever plays the cloud',
+  async () => {
+    const dataDir = siteWithTls();
+    const password = await addAccount(dataDir, 'd1');
+    const edge = await edgeAt(dataDir);
+    const witness = await watchMqtt(edge.port, ['$hw/events/device/+/twin/get/result', '$hw/events/device/+/twin/update/result']);
+    closeLater(() => witness.close());
+    const device = dial(edge, 'd1', password);
+    await connected(device);
+    const answers: string[] = [];
+    device.on('message', (_topic, payload) => void answers.push(payload.toString()));
+    await device.subscribeAsync(topic('d1', 'twin/update/result'), { qos: 1 });
+    await device.publishAsync(topic('d2', 'twin/update'), report('66'), { qos: 1 });
+    await device.publishAsync(
+      topic('d1', 'twin/cloud_updated'),
+      report('1', { expected: { value: '77' }, expected_version: { cloud: 9_999_999, edge: 0 } }),
+      { qos: 1 },
+    );
+    await device.publishAsync(topic('d1', 'twin/update'), report('21.5'), { qos: 1 });
+    await until(() => answers.some((answer) => answer.includes('"e21.5"')), { what: 'the answer to its own report' });
+    const twinOf = async (id: string): Promise<unknown> => (await ask(witness, topic(id, 'twin/get'), {}))['twin'];
+    assert.not.match(JSON.stringify(await twinOf('d2')), /66/);
+    const own = JSON.stringify(await twinOf('d1'));
+    assert.match(own, /21\.5/);
+    assert.not.match(own, /77/);
+    assert.match(edge.edge.health().modules['broker']?.detail ?? '', /1 denied/);
+  },
+);
 
-test('accounts are made, listed, changed and removed beside the running edge, and no password is in the file, the log or the list', async () => {
-  const dataDir = siteWithTls();
-  const first = await addAccount(dataDir, 'd1');
-  const edge = await edgeAt(dataDir);
-  writeFileSync(join(dataDir, 'secret'), 'from a file\nnot this\n');
-  assert.is(await addAccount(dataDir, 'panel', '--app', '--mapper-of', '+', '--password-file', join(dataDir, 'secret')), '');
-  const panel = dial(edge, 'panel', 'from a file');
-  await connected(panel);
-  assert.is((await panel.subscribeAsync('$hw/events/device/+/twin/update/delta'))[0]?.qos, 0);
-  const device = dial(edge, 'd1', first);
-  await connected(device);
-  const second = /: (\S+)$/m.exec((await account(dataDir, 'passwd', 'd1')).stdout)?.[1] ?? '';
-  await until(() => !device.connected, { what: 'the device to be asked again' });
-  assert.ok(panel.connected, 'others stay');
-  await connected(dial(edge, 'd1', second));
-  const { stdout } = await account(dataDir, 'list');
-  assert.match(stdout, /^d1 +device +password +- +-$/m);
-  assert.match(stdout, /^panel +app +password +\$hw/m);
-  assert.is((await account(dataDir, 'remove', 'panel')).code, 0);
-  await until(() => !panel.connected, { what: 'the panel to be closed' });
-  const file = join(dataDir, 'edge', 'mqtt-accounts.json');
-  assert.is(statSync(file).mode & 0o777, 0o600);
-  for (const text of [readFileSync(file, 'utf8'), JSON.stringify(edge.log), stdout]) {
-    for (const secret of [first, second, 'from a file']) assert.not.ok(text.includes(secret));
-  }
-});
+tlsTest(
+  'accounts are made, listed, changed and removed beside the running edge, and no password is in the file, the log or the list',
+  async () => {
+    const dataDir = siteWithTls();
+    const first = await addAccount(dataDir, 'd1');
+    const edge = await edgeAt(dataDir);
+    writeFileSync(join(dataDir, 'secret'), 'from a file\nnot this\n');
+    assert.is(await addAccount(dataDir, 'panel', '--app', '--mapper-of', '+', '--password-file', join(dataDir, 'secret')), '');
+    const panel = dial(edge, 'panel', 'from a file');
+    await connected(panel);
+    assert.is((await panel.subscribeAsync('$hw/events/device/+/twin/update/delta'))[0]?.qos, 0);
+    const device = dial(edge, 'd1', first);
+    await connected(device);
+    const second = /: (\S+)$/m.exec((await account(dataDir, 'passwd', 'd1')).stdout)?.[1] ?? '';
+    await until(() => !device.connected, { what: 'the device to be asked again' });
+    assert.ok(panel.connected, 'others stay');
+    await connected(dial(edge, 'd1', second));
+    const { stdout } = await account(dataDir, 'list');
+    assert.match(stdout, /^d1 +device +password +- +-$/m);
+    assert.match(stdout, /^panel +app +password +\$hw/m);
+    assert.is((await account(dataDir, 'remove', 'panel')).code, 0);
+    await until(() => !panel.connected, { what: 'the panel to be closed' });
+    const file = join(dataDir, 'edge', 'mqtt-accounts.json');
+    assert.is(statSync(file).mode & 0o777, 0o600);
+    for (const text of [readFileSync(file, 'utf8'), JSON.stringify(edge.log), stdout]) {
+      for (const secret of [first, second, 'from a file']) assert.not.ok(text.includes(secret));
+    }
+  },
+);
 
-test('what makes no sense is refused with one sentence and exit code 2; an account that is not there with 1', async () => {
+tlsTest('what makes no sense is refused with one sentence and exit code 2; an account that is not there with 1', async () => {
   const dataDir = tempDir();
   for (const [args, sentence] of [
     [['add', 'Upper'], /"Upper" cannot be the name of a device/],

@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { havePeer, peerPath } from './peers.ts';
 import { tempDir } from './temp-dir.ts';
 
 export interface Pair {
@@ -16,8 +17,10 @@ export interface TestAuthority extends Pair {
   issue(commonName: string, options?: { days?: number; server?: boolean }): Pair;
 }
 
+const nothing: Pair = { certFile: '', keyFile: '', cert: '', key: '' };
+
 function openssl(...args: string[]): void {
-  execFileSync('openssl', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  execFileSync(peerPath('openssl'), args, { stdio: ['ignore', 'ignore', 'pipe'] });
 }
 
 function newKey(directory: string, name: string): string {
@@ -30,7 +33,9 @@ function pair(certFile: string, keyFile: string): Pair {
   return { certFile, keyFile, cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') };
 }
 
+/** Without openssl an empty one: the tests that use it are skipped (`needing(test, 'openssl')`). */
 export function createTestAuthority(name = 'test authority'): TestAuthority {
+  if (!havePeer('openssl')) return { ...nothing, issue: () => nothing };
   const directory = tempDir();
   const keyFile = newKey(directory, 'ca');
   const certFile = join(directory, 'ca.crt');
