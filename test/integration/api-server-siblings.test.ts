@@ -236,4 +236,26 @@ function says(message: string, wanted: string): boolean {
 
 for (const row of [...customPaths, ...objectSyncs, ...checks]) test(`${row.ask} is ${row.status} ${row.says ?? ''}`, () => play(row));
 
+test('a list of large objects is made as it is sent, not held whole for who does not read', async () => {
+  for (const name of ['large-1', 'large-2']) {
+    const body = core('ConfigMap', name, { data: { text: 'x'.repeat(200_000) } });
+    assert.is((await api.raw({ method: 'POST', path: `${CORE}/configmaps`, body, contentType: 'application/json' })).status, 201);
+  }
+  const answer = await api.raw({ path: `${CORE}/configmaps` });
+  assert.is(answer.headers['content-length'], undefined);
+  const names = (JSON.parse(answer.text) as { items: { metadata: { name: string } }[] }).items.map(({ metadata }) => metadata.name);
+  assert.equal(
+    names.filter((name) => name.startsWith('large')),
+    ['large-1', 'large-2'],
+  );
+});
+
+test('what is wrong in a hundred thousand places is told of the first', async () => {
+  const labels = Object.fromEntries(Array.from({ length: 20_000 }, (_, index) => [`k ${index}`, 'v v']));
+  const body = core('ConfigMap', 'wrong', { metadata: { name: 'wrong', labels } });
+  const answer = await api.raw({ method: 'POST', path: `${CORE}/configmaps`, body, contentType: 'application/json' });
+  assert.is(answer.status, 422);
+  assert.is((JSON.parse(answer.text) as { details: { causes: unknown[] } }).details.causes.length, 200);
+});
+
 test.run();

@@ -80,14 +80,18 @@ const STALE = 'the object has been modified; please apply your changes to the la
 export const expired = (message: string, token?: string): KubeError =>
   refuse(410, 'Expired', { message, ...(token === undefined ? {} : { metadata: { continue: token } }) });
 
+/** More would only fill the answer: a body can be wrong in a hundred thousand places. */
+const MOST_CAUSES = 200;
+
 /** 422 with its causes; `kind` is the Kind here, not the plural. */
 export function invalid(what: { group: string; kind: string; name: string }, causes: readonly StatusCause[]): KubeError {
   const { group, kind, name } = what;
-  const lines = [...new Set(causes.map((cause) => `${cause.field ?? ''}: ${cause.message ?? ''}`))];
+  const told = causes.slice(0, MOST_CAUSES);
+  const lines = [...new Set(told.map((cause) => `${cause.field ?? ''}: ${cause.message ?? ''}`))];
   const text = lines.length === 1 ? lines[0] : `[${lines.join(', ')}]`;
   return refuse(422, 'Invalid', {
     message: `${group === '' ? kind : `${kind}.${group}`} "${name}" is invalid: ${text}`,
-    details: { ...(name === '' ? {} : { name }), ...(group === '' ? {} : { group }), kind, causes: [...causes] },
+    details: { ...(name === '' ? {} : { name }), ...(group === '' ? {} : { group }), kind, causes: told },
   });
 }
 

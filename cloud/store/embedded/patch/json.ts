@@ -7,17 +7,39 @@ export class JsonPatchError extends Error {}
 
 /** Operations beyond this are refused, as Kubernetes does. */
 export const MOST_OPERATIONS = 10_000;
+/** What all copies of a patch may add up to, in characters of JSON: each could double the document. */
+const MOST_COPIED = 3 * 1024 * 1024;
+/** As deep as a body may be: deeper, by one patch upon another, walking the object would end the stack. */
+const DEEPEST = 256;
 
 /** Returns the patched document; `document` itself may be changed. Throws `JsonPatchError` at the first operation that fails. */
 export function applyJsonPatch(document: unknown, operations: readonly JsonPatchOperation[]): unknown {
   if (operations.length > MOST_OPERATIONS) throw new JsonPatchError(`more than ${MOST_OPERATIONS} operations`);
   // The holder makes the document itself addressable: the pointer '' is its member 'root'.
-  const holder = { root: document };
+  const holder = { root: document, copied: 0 };
   for (const operation of operations) applyOne(holder, operation);
+  if (isDeeper(holder.root, DEEPEST)) throw new JsonPatchError(`nested deeper than ${DEEPEST} levels`);
   return holder.root;
 }
 
-function applyOne(holder: { root: unknown }, operation: JsonPatchOperation): void {
+interface Holder {
+  root: unknown;
+  copied: number;
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((member) => isDeeper(member, levels - 1));
+}
+
+function copied(holder: Holder, value: unknown): unknown {
+  if (isDeeper(value, DEEPEST)) throw new JsonPatchError(`nested deeper than ${DEEPEST} levels`);
+  holder.copied += JSON.stringify(value).length;
+  if (holder.copied > MOST_COPIED) throw new JsonPatchError(`copies of more than ${MOST_COPIED} characters`);
+  return copy(value);
+}
+
+function applyOne(holder: Holder, operation: JsonPatchOperation): void {
   const path = parsePointer(operation.path);
   switch (operation.op) {
     case 'add':
@@ -38,7 +60,7 @@ function applyOne(holder: { root: unknown }, operation: JsonPatchOperation): voi
       return insert(holder, path, take(holder, from));
     }
     case 'copy':
-      return insert(holder, path, copy(look(holder.root, parsePointer(operation.from))));
+      return insert(holder, path, copied(holder, look(holder.root, parsePointer(operation.from))));
     case 'test':
       if (deepEqual(look(holder.root, path), valueOf(operation))) return;
       throw new JsonPatchError(`test failed at ${operation.path}`);
@@ -74,7 +96,7 @@ function child(parent: unknown, part: string): unknown {
   throw new JsonPatchError(`no member ${JSON.stringify(part)}`);
 }
 
-function insert(holder: { root: unknown }, path: readonly string[], value: unknown): void {
+function insert(holder: Holder, path: readonly string[], value: unknown): void {
   const last = path.at(-1);
   if (last === undefined) {
     holder.root = value;
@@ -87,7 +109,7 @@ function insert(holder: { root: unknown }, path: readonly string[], value: unkno
 }
 
 /** Removes and returns what is there. */
-function take(holder: { root: unknown }, path: readonly string[]): unknown {
+function take(holder: Holder, path: readonly string[]): unknown {
   const last = path.at(-1);
   if (last === undefined) {
     const whole = holder.root;

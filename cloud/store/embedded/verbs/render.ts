@@ -48,13 +48,24 @@ export interface ListMeta {
   remainingItemCount?: number;
 }
 
-/** Longer lists are made as they are sent: whole, they would be held several times over, and the memory kept. */
-const LONG = 1000;
+/** Characters. Longer lists are made as they are sent: whole, they would be held several times over, and for as long as nobody reads them. */
+const LONG = 256 * 1024;
 
 export function listAnswer(stored: readonly StoredObject[], metadata: ListMeta, rendering: Rendering): PlainAnswer {
   const pieces = rendering.form === 'table' ? tablePieces(stored, metadata, rendering) : listPieces(stored, metadata, rendering);
-  if (stored.length > LONG) return { ...jsonAnswer(200, ''), pieces };
-  return jsonAnswer(200, [...pieces].join(''));
+  const begun: string[] = [];
+  let size = 0;
+  for (let next = pieces.next(); next.done !== true; next = pieces.next()) {
+    begun.push(next.value);
+    size += next.value.length;
+    if (size > LONG) return { ...jsonAnswer(200, ''), pieces: chained(begun, pieces) };
+  }
+  return jsonAnswer(200, begun.join(''));
+}
+
+function* chained(begun: readonly string[], rest: Iterable<string>): Generator<string> {
+  yield* begun;
+  yield* rest;
 }
 
 function* tablePieces(stored: readonly StoredObject[], metadata: ListMeta, rendering: Rendering): Generator<string> {

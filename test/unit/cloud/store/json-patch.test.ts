@@ -92,4 +92,17 @@ test('a pointer is read into its parts', () => {
   assert.equal(parsePointer(''), []);
 });
 
+test('copies that double the document again and again are refused', () => {
+  const patch = [
+    { op: 'add', path: '/x', value: { text: 'x'.repeat(1000) } },
+    ...Array.from({ length: 40 }, (_, index) => ({ op: 'copy', from: '/x', path: `/x/n${index}` })),
+  ] as JsonPatchOperation[];
+  assert.throws(() => applyJsonPatch({}, patch), /copies of more than/);
+});
+
+test('a document does not get deeper than a body may be', () => {
+  const patch = Array.from({ length: 300 }, (_, index) => ({ op: 'add', path: '/a'.repeat(index + 1), value: {} })) as JsonPatchOperation[];
+  assert.throws(() => applyJsonPatch({}, patch), /nested deeper than/);
+});
+
 test.run();
