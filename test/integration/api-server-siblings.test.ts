@@ -87,6 +87,12 @@ const objectSyncs: Row[] = [
     status: 200,
     has: { status: { objectResourceVersion: '2' } },
   },
+  {
+    ask: `PATCH ${HERE}/a`,
+    body: { metadata: { labels: { a: 'b c' } } },
+    status: 422,
+    fields: ['metadata.labels', 'metadata.labels', 'metadata.labels'],
+  },
   { ask: `PATCH ${HERE}/a`, body: { metadata: { name: null } }, status: 400, says: 'the name of the object (a based on URL) was …' },
   { ask: `PUT ${HERE}/a`, body: objectSync('a', { metadata: {} }), status: 400, says: 'the name of the object (a based on URL) was …' },
   {
