@@ -198,10 +198,12 @@ export class StatusWriter {
     for (let attempt = 1; ; attempt += 1) {
       const object = this.#newest(entry);
       if (object === undefined) return;
-      const operations = this.#worthWriting(entry, object);
-      if (operations.length === 0) return;
+      if (this.#worthWriting(entry, object).length === 0) return;
       const { name, namespace, resourceVersion } = object.metadata;
       if (resourceVersion !== entry.own && (await this.#options.confirm?.(entry.key)) === false) return;
+      // Only now: while the question ran another one may have had the node, and what was known of it before that is void.
+      const operations = this.#worthWriting(entry, object);
+      if (operations.length === 0) return;
       if (attempt === 1) entry.pace.wrote(clock.monotonic(), urgent || this.#options.brisk(entry.key));
       try {
         // What the edge said it would say again: an embedded server need not sync the disk for it.

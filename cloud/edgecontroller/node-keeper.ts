@@ -48,6 +48,8 @@ export class NodeKeeper {
   #latest: KubeObject | undefined;
   /** Readiness that the API was last brought to. */
   #shown: Readiness = 'unsaid';
+  /** How often the node went to another replica: what was decided before that is void. */
+  #yields = 0;
 
   constructor(options: NodeKeeperOptions) {
     this.#options = options;
@@ -68,6 +70,7 @@ export class NodeKeeper {
 
   /** Another replica serves the node: what it said to us is history, and must not overtake what it says there. */
   yield(): void {
+    this.#yields += 1;
     this.#word = {};
     this.#heardMs = undefined;
     this.#registers = false;
@@ -167,7 +170,8 @@ export class NodeKeeper {
   /** Only onto the object that was looked at, and only while it is for us to say; undefined when it is not. */
   async #patch(node: KubeObject, { body, ...change }: Change, readiness: Readiness): Promise<KubeObject | undefined> {
     const { api, signal, name, confirm } = this.#options;
-    if (!(await confirm(readiness))) return undefined;
+    const yields = this.#yields;
+    if (!(await confirm(readiness)) || yields !== this.#yields) return undefined;
     const metadata = { ...(body['metadata'] as object | undefined), resourceVersion: node.metadata.resourceVersion };
     return (this.#latest = await api.patch(nodes, { name }, { ...change, body: { ...body, metadata }, signal }));
   }

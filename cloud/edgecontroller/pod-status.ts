@@ -146,7 +146,7 @@ export class PodStatuses {
       if (fieldsOf(pod['spec'])?.['nodeName'] !== from.node) return `pod ${namespace}/${name} is not bound to node ${from.node}`;
       const body = podStatusPatch(pod, status);
       if (body === undefined) return undefined;
-      if (!(await confirm(from.node))) return 'another cloudcore serves this node now';
+      if (!(await confirm(from.node)) || from.signal.aborted) return 'another cloudcore serves this node now';
       const metadata = { uid: pod.metadata.uid, resourceVersion: pod.metadata.resourceVersion };
       try {
         await api.patch(pods, { namespace, name }, { type: 'merge', body: { ...body, metadata }, subresource: 'status', signal });

@@ -19,6 +19,8 @@ class Replica {
   /** What the API would say if it were asked. */
   holds: () => boolean;
   asked = 0;
+  /** Happens while the API is asked who serves the node. */
+  during = (): void => undefined;
   deaf = false;
   readonly reported: Reported;
   readonly #book: DeviceBook;
@@ -45,6 +47,7 @@ class Replica {
         confirm: async () => {
           this.asked += 1;
           await Promise.resolve();
+          this.during();
           return this.holds();
         },
       },
@@ -154,6 +157,24 @@ test('what comes in between the question and the write is not overtaken', async 
   };
   site.api.before = ({ verb }) => {
     if (verb === 'patch') before();
+  };
+  await a.say('5');
+  await site.pass();
+  assert.is(site.value, '9');
+});
+
+test('what was decided before the node went to another one and came back is not written, however late the answer comes', async () => {
+  const site = new Site();
+  const a = new Replica(site, { duty: 'all', holds: () => true });
+  await a.look();
+  await site.pass();
+  const device = site.api.peek(devices, NAME)!;
+  const twins = [{ propertyName: 'setpoint', reported: { value: '9', metadata: { type: 'int', timestamp: '1' } } }];
+  site.api.put(devices, { ...device, status: { ...(device.status as object), twins } });
+  await a.look();
+  a.during = () => {
+    a.during = () => undefined;
+    a.reported.dutyChanged('pi', true);
   };
   await a.say('5');
   await site.pass();
