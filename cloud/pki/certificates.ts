@@ -89,7 +89,10 @@ export async function signNode(authority: Credential, options: { node: string; n
 export async function createRequest(node: string, key?: string): Promise<{ key: string; request: Buffer }> {
   const keys = key === undefined ? await webcrypto.subtle.generateKey(EC, true, ['sign', 'verify']) : await importPair(key);
   const request = await x509.Pkcs10CertificateRequestGenerator.create({ name: nodeSubject(node), keys, signingAlgorithm: SIGNATURE });
-  return { key: KeyObject.from(keys.privateKey).export({ type: 'pkcs8', format: 'pem' }).toString(), request: Buffer.from(request.rawData) };
+  return {
+    key: KeyObject.from(keys.privateKey).export({ type: 'pkcs8', format: 'pem' }).toString(),
+    request: Buffer.from(request.rawData),
+  };
 }
 
 async function importPair(key: string): Promise<webcrypto.CryptoKeyPair> {
