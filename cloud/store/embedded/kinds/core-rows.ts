@@ -135,6 +135,8 @@ export const coreRows: readonly Row[] = [
     plural: 'events',
     kind: 'Event',
     createOnUpdate: true,
+    // Writers name them after their object and a dot: only what could not stand in a path is refused.
+    nameRule: 'path',
     shortNames: ['ev'],
     definition: 'core/Event',
     columns: eventColumns,
