@@ -1,9 +1,8 @@
 /** Owns the settings of edgecore: KubeEdge's names and defaults (reference/config.md), and ours. */
 import { hostname } from 'node:os';
 import type { ConfigSchema, Setting } from '#beehive/config.ts';
+import { DEFAULT_PROJECT_ID } from '#wire/handshake.ts';
 import { mqttSettings } from './mqtt-config.ts';
-
-const DEFAULT_PROJECT = 'e632aba927ea4ac2b575ec1603d56f10';
 
 /** As KubeEdge makes it: lower case, DNS-1123. */
 export function defaultNodeName(host: string = hostname()): string {
@@ -32,7 +31,7 @@ export const settings = [
     max: 3600,
     doc: 'keepalive messages to a KubeEdge cloud',
   },
-  { path: 'modules.edgeHub.projectID', type: 'string', default: DEFAULT_PROJECT, doc: 'part of the URL, as KubeEdge sends it' },
+  { path: 'modules.edgeHub.projectID', type: 'string', default: DEFAULT_PROJECT_ID, doc: 'part of the URL, as KubeEdge sends it' },
   {
     path: 'modules.edgeHub.tlsCaFile',
     type: 'string',

@@ -60,7 +60,7 @@ export async function issueServer(
 
 /** For a node as a client, named as Kubernetes names nodes: `O=system:nodes, CN=system:node:<node>`. Valid as `issueServer` says. */
 export async function issueNode(authority: Credential, options: { node: string; now: number }): Promise<Credential> {
-  return issueLeaf(authority, nodeLeaf(options));
+  return issueUser(authority, { ...asUser(options.node), now: options.now });
 }
 
 /** For a user of the embedded API, as Kubernetes names them: the common name is the user, the organisations are the groups. Valid as `issueServer` says. */
@@ -68,11 +68,7 @@ export async function issueUser(
   authority: Credential,
   options: { user: string; groups: readonly string[]; now: number },
 ): Promise<Credential> {
-  return issueLeaf(authority, {
-    subject: [...options.groups.map((group) => ({ O: [group] })), { CN: [options.user] }],
-    now: options.now,
-    extensions: [new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth])],
-  });
+  return issueLeaf(authority, clientLeaf(options));
 }
 
 /**
@@ -81,14 +77,18 @@ export async function issueUser(
  */
 export async function signNode(authority: Credential, options: { node: string; now: number; request: Buffer }): Promise<Buffer> {
   const publicKey = await requestedKey(options.request);
-  const certificate = await signLeaf(authority, { ...nodeLeaf(options), publicKey });
+  const certificate = await signLeaf(authority, { ...clientLeaf({ ...asUser(options.node), now: options.now }), publicKey });
   return Buffer.from(certificate.rawData);
 }
 
 /** A new key on this machine, and the request for it (PKCS#10, DER) that names the node. The key is PKCS#8, PEM. */
 export async function createRequest(node: string, key?: string): Promise<{ key: string; request: Buffer }> {
   const keys = key === undefined ? await webcrypto.subtle.generateKey(EC, true, ['sign', 'verify']) : await importPair(key);
-  const request = await x509.Pkcs10CertificateRequestGenerator.create({ name: nodeSubject(node), keys, signingAlgorithm: SIGNATURE });
+  const request = await x509.Pkcs10CertificateRequestGenerator.create({
+    name: clientSubject(asUser(node)),
+    keys,
+    signingAlgorithm: SIGNATURE,
+  });
   return {
     key: KeyObject.from(keys.privateKey).export({ type: 'pkcs8', format: 'pem' }).toString(),
     request: Buffer.from(request.rawData),
@@ -133,12 +133,17 @@ interface Leaf {
   extensions: x509.Extension[];
 }
 
-function nodeSubject(node: string): x509.JsonName {
-  return [{ O: ['system:nodes'] }, { CN: [`system:node:${node}`] }];
+function clientSubject({ user, groups }: { user: string; groups: readonly string[] }): x509.JsonName {
+  return [...groups.map((group) => ({ O: [group] })), { CN: [user] }];
 }
 
-function nodeLeaf({ node, now }: { node: string; now: number }): Leaf {
-  return { subject: nodeSubject(node), now, extensions: [new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth])] };
+/** Nodes are users too, of a name and a group that Kubernetes fixes. */
+function asUser(node: string): { user: string; groups: string[] } {
+  return { user: `system:node:${node}`, groups: ['system:nodes'] };
+}
+
+function clientLeaf({ now, ...who }: { user: string; groups: readonly string[]; now: number }): Leaf {
+  return { subject: clientSubject(who), now, extensions: [new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth])] };
 }
 
 async function issueLeaf(authority: Credential, leaf: Leaf): Promise<Credential> {

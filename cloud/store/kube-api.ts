@@ -3,9 +3,6 @@
 import type { Clock } from '#beehive/clock.ts';
 import { backoff } from '#beehive/retry.ts';
 
-export type JsonValue = null | boolean | number | string | JsonValue[] | { [key: string]: JsonValue };
-export type JsonObject = { [key: string]: JsonValue };
-
 export interface OwnerReference {
   apiVersion: string;
   kind: string;

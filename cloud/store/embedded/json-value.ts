@@ -1,6 +1,5 @@
 /** Owns work on parsed JSON: typed equality, copies, and access that is safe for keys such as `__proto__`. */
 
-export type Json = unknown;
 export type JsonRecord = Record<string, unknown>;
 
 export function isRecord(value: unknown): value is JsonRecord {

@@ -4,7 +4,7 @@ import type { KubeObject } from '../../kube-api.ts';
 import { deepEqual, listAt, own } from '../json-value.ts';
 import type { ObjectStore } from '../object-store.ts';
 import { parseObject } from '../stored-object.ts';
-import { labelsTest } from '../webhooks/label-selector.ts';
+import { labelsTest } from '../label-selector-object.ts';
 import { RBAC_GROUP } from './rbac.ts';
 
 const RESOURCE = `clusterroles.${RBAC_GROUP}`;

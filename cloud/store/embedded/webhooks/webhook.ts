@@ -2,8 +2,8 @@
 import type { KubeObject } from '../../kube-api.ts';
 import { dig, listAt, textAt } from '../json-value.ts';
 import type { Kind } from '../kinds/kind.ts';
-import { labelsTest } from './label-selector.ts';
-import type { LabelsTest } from './label-selector.ts';
+import { labelsTest } from '../label-selector-object.ts';
+import type { LabelsTest } from '../label-selector-object.ts';
 
 export type Operation = 'CREATE' | 'UPDATE' | 'DELETE' | 'CONNECT';
 

@@ -5,7 +5,7 @@ import { silentLogger } from '#beehive/log.ts';
 import { KindRegistry } from '#cloud/store/embedded/kinds/registry.ts';
 import type { ObjectStore } from '#cloud/store/embedded/object-store.ts';
 import { storeObject } from '#cloud/store/embedded/stored-object.ts';
-import { labelsTest } from '#cloud/store/embedded/webhooks/label-selector.ts';
+import { labelsTest } from '#cloud/store/embedded/label-selector-object.ts';
 import { Webhooks } from '#cloud/store/embedded/webhooks/webhooks.ts';
 import { FakeClock } from '#test/support/fake-clock.ts';
 import { webhookConfiguration } from '#test/support/webhook-server.ts';

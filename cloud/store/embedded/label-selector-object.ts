@@ -1,10 +1,8 @@
 /** Owns label selectors as objects (`matchLabels`, `matchExpressions`), in the meaning of Kubernetes. */
-import { isRecord, listAt, own, textAt } from '../json-value.ts';
+import { isRecord, listAt, own, textAt } from './json-value.ts';
 
 export type Labels = Readonly<Record<string, string>> | undefined;
 export type LabelsTest = (labels: Labels) => boolean;
-
-export const SELECTOR_OPERATORS = ['In', 'NotIn', 'Exists', 'DoesNotExist'] as const;
 
 /** Undefined for an absent or empty selector: it matches everything. An operator that nobody knows matches nothing. */
 export function labelsTest(selector: unknown): LabelsTest | undefined {
