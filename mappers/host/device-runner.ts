@@ -167,7 +167,7 @@ export class DeviceRunner {
     const points = [...this.#deps.binding.points.values()].map(({ point }) => point);
     this.#subscribed = connection;
     try {
-      await connection.subscribe?.(this.#deps.binding.link, points, (reading) => signal.aborted || this.#showed([reading]), signal);
+      await connection.subscribe?.(this.#deps.binding.link, points, (readings) => signal.aborted || this.#showed(readings), signal);
     } catch (error) {
       // Polling goes on; the next connection tries again.
       if (!signal.aborted) this.#deps.log.warn('mapper.subscribe.failed', { error });
