@@ -269,10 +269,9 @@ test('every desired change arrives, nothing goes back, and no node is called Not
     assert.equal([...witness.faults, ...fleet.faults], [], story.join('\n'));
     assert.is(changes.failed, 0, 'the API took every change');
     assert.is(witness.ready(), NODES);
-    assert.equal(
-      fleet.nodes.filter(({ connected }) => !connected).map(({ name }) => name),
-      [],
-    );
+    // One that was cut at the very end may still be dialling.
+    const away = (): string[] => fleet.nodes.filter(({ connected }) => !connected).map(({ name }) => name);
+    await until(() => away().length === 0, { what: 'every node to be linked again', deadlineMs: 20_000 });
     assert.is(nodeName(0), fleet.nodes[0]?.name);
   } finally {
     await witness.stop();
