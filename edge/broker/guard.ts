@@ -25,6 +25,8 @@ interface Guest {
   readonly visitor: Visitor;
   admitted: Admitted | undefined;
   pace: Pace | undefined;
+  /** At least as many filters as it has subscribed to: to count them for each new one would take ever longer. */
+  filters: number | undefined;
 }
 
 const RESERVED = '$SYS/';
@@ -43,7 +45,7 @@ export class Guard {
   }
 
   arrived(client: AedesClient, visitor: Visitor): void {
-    this.#guests.set(client, { visitor, admitted: undefined, pace: undefined });
+    this.#guests.set(client, { visitor, admitted: undefined, pace: undefined, filters: undefined });
     client.conn.once('close', () => {
       const admitted = this.#guests.get(client)?.admitted;
       this.#guests.delete(client);
@@ -130,8 +132,15 @@ export class Guard {
     const fault = filterFault(filter);
     if (fault !== undefined) return fault;
     if (!this.#rights(client).maySubscribe(filter)) return 'its account may not subscribe to all of it';
-    const full = client.subscriptions[filter] === undefined && Object.keys(client.subscriptions).length >= most;
-    return full ? `${String(most)} filters are subscribed` : undefined;
+    return client.subscriptions[filter] === undefined && this.#isFull(client, most) ? `${String(most)} filters are subscribed` : undefined;
+  }
+
+  #isFull(client: AedesClient, most: number): boolean {
+    const guest = this.#guests.get(client);
+    let filters = guest?.filters ?? most;
+    if (filters >= most) filters = Object.keys(client.subscriptions).length;
+    if (guest !== undefined) guest.filters = filters + 1;
+    return filters >= most;
   }
 
   /** Refused at once, so that the log tells it when the client comes and not when it dies. */
