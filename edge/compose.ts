@@ -21,6 +21,7 @@ import type { ExternalMqtt } from './eventbus/external-client.ts';
 import { MetaManager } from './metamanager/metamanager.ts';
 import type { StoredObjects } from './metamanager/stored-objects.ts';
 import { brokerSettings, createExternal, embeddedSide, externalSide } from './mqtt-sides.ts';
+import { createSecretReferences } from './secret-references.ts';
 import { brokerModule, externalModule, lastSeenModule, storeEvents, storeModule } from './service-modules.ts';
 import type { EdgeDatabase } from './store/database.ts';
 import { createCommitter } from './store/group-commit.ts';
@@ -86,7 +87,7 @@ export function compose(options: ComposeOptions): Parts {
     config.get('modules.eventBus.enable') && eventbus,
     brokerModule(broker),
     external && externalModule(external),
-    config.get('modules.mapperHost.enable') && makeHost(ground, { broker, twin }),
+    config.get('modules.mapperHost.enable') && makeHost(ground, { broker, twin, objects: meta.objects }),
     config.get('modules.edged.enable') && makeStatus(ground, hub),
     config.get('modules.edgeHub.enable') && hub,
     lastSeenModule(twin),
@@ -164,11 +165,12 @@ function makeTwin({ config, node, database, bus, committer, meta, eventbus }: Gr
   });
 }
 
-function makeHost({ config, hostName }: Ground, { broker, twin }: Pick<Parts, 'broker' | 'twin'>): Module {
+function makeHost({ config, dataDir, hostName }: Ground, { broker, twin, objects }: Pick<Parts, 'broker' | 'twin' | 'objects'>): Module {
   return createMapperHost({
     definitions: twin.definitions(),
     mqtt: broker.port(hostName, { asClient: true }),
     plugins: createPlugins({
+      secrets: createSecretReferences({ folder: join(dataDir, 'edge', 'secrets'), secret: (name) => objects.get('secret', name) }),
       modbus: { allowedSerialPorts: config.get('modules.mapperHost.allowedSerialPorts') },
       iio: { sysfsRoot: config.get('modules.mapperHost.sysfsRoot') },
     }),

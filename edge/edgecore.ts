@@ -13,6 +13,7 @@ import { isOwnListener } from './eventbus/addresses.ts';
 import { readLocalDevices } from './local-devices.ts';
 import type { StoredObjects } from './metamanager/stored-objects.ts';
 import { internalAddress } from './mqtt-sides.ts';
+import { makeSecretsFolder } from './secret-references.ts';
 import { openDatabase } from './store/database.ts';
 import { NODE_VERSION } from './version.ts';
 
@@ -41,6 +42,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   const node = config.get('modules.edged.hostnameOverride') || defaultNodeName();
   const path = config.get('database.dataSource') || join(dataDir, 'edge', 'edgecore.db');
   const database = openDatabase(path, log);
+  await makeSecretsFolder(join(dataDir, 'edge', 'secrets'));
   const supervisor = new Supervisor({ clock, log });
   try {
     const parts = compose({ ...options, node, database, path });

@@ -161,3 +161,12 @@ export interface PubSub {
   subscribe(filter: string, handler: (topic: string, payload: Buffer) => void): void;
   unsubscribe(filter: string): void;
 }
+
+/** What a Device names as password, key or certificate: a file below `<data-dir>/edge/secrets`, or `secret:NAMESPACE/NAME#KEY` (DESIGN section 4). */
+export interface Secrets {
+  /**
+   * The bytes behind a reference, at most 64 KiB; `path` is the field that it stands in. Read anew at each call: resolve in `open`, keep
+   * nothing. Rejects with PROFILE_INVALID, which names field and remedy, and never what was written there, since that may be a password.
+   */
+  resolve(reference: string, path: string): Promise<Buffer>;
+}

@@ -1,7 +1,10 @@
-/** Owns the table of mapper plugins: protocol names and how their code is loaded, on first use. */
-import type { MapperPlugin, PluginLoader } from './contract.ts';
+/** Owns the table of mapper plugins: protocol names, how their code is loaded on first use, and where each runs unless config says otherwise. */
+import type { MapperPlugin, Placement, PluginLoader, Secrets } from './contract.ts';
 
+/** All but `secrets` is plain JSON, because it crosses to the process of a plugin. */
 export interface PluginOptions {
+  /** Passwords, keys and certificates that Devices name; for plugins that need some. */
+  secrets?: Secrets;
   modbus?: {
     /** Globs of device files that a Device may name as its serial port; default /dev/tty*, /dev/serial/*, /dev/pts/*. */
     allowedSerialPorts?: readonly string[];
@@ -12,16 +15,36 @@ export interface PluginOptions {
   };
 }
 
+export interface PluginRow {
+  /** Name of its folder; protocol names with the same one share a plugin and its process. */
+  readonly plugin: string;
+  readonly load: PluginLoader;
+  readonly placement: Placement;
+}
+
 /** Keys are protocol names in lower case, aliases included. Each plugin is loaded once, however many names it has. */
-export function createPlugins(options: PluginOptions = {}): ReadonlyMap<string, PluginLoader> {
-  const modbus = once(async () => (await import('./modbus/plugin.ts')).createModbusPlugin(options.modbus));
-  const iio = once(async () => (await import('./iio/plugin.ts')).createIioPlugin(options.iio));
+export function createPluginTable(options: PluginOptions = {}): ReadonlyMap<string, PluginRow> {
+  const modbus: PluginRow = {
+    plugin: 'modbus',
+    placement: 'inside',
+    load: once(async () => (await import('./modbus/plugin.ts')).createModbusPlugin(options.modbus)),
+  };
+  const iio: PluginRow = {
+    plugin: 'iio',
+    placement: 'inside',
+    load: once(async () => (await import('./iio/plugin.ts')).createIioPlugin(options.iio)),
+  };
   return new Map([
     ['modbus', modbus],
     ['modbus-tcp', modbus],
     ['modbus-rtu', modbus],
     ['iio', iio],
   ]);
+}
+
+/** The loaders alone, for who runs all plugins in its own process. */
+export function createPlugins(options: PluginOptions = {}): ReadonlyMap<string, PluginLoader> {
+  return new Map([...createPluginTable(options)].map(([protocol, { load }]) => [protocol, load]));
 }
 
 /** A failed load is tried again by the next device. */
