@@ -1,6 +1,6 @@
 /** Owns how a Device names a password, key or certificate: by a file below the board's folder of secrets, or by a Secret of the cluster. Pure. */
 import { HiveletError } from '#beehive/errors.ts';
-import { fieldsOf, listOf, type Fields } from './fields.ts';
+import { fieldsOf, listOf } from './fields.ts';
 
 export type SecretReference =
   | { readonly kind: 'file'; readonly file: string }
