@@ -1,61 +1,70 @@
-/** Owns `hivelet simulate`: devices to play with, each a process of its own. */
-import path from 'node:path';
+/** Owns `hivelet simulate`: devices to play with, each a process of its own, that behave as a model says and fail when they are told to. */
 import { createLogger, formatJson, formatText, type Logger } from '#beehive/log.ts';
 import { HiveletError } from '#beehive/errors.ts';
-import { startDht11 } from '../../mappers/iio/simulate.ts';
-import { startThermostat } from '../../mappers/modbus/simulate.ts';
-import { expectArgs, type Command, type Flags, type Invocation } from './command.ts';
+import type { DeviceProfile } from '#device-models/device-profile.ts';
+import { expectArgs, type Command, type FlagSpecs, type Invocation } from './command.ts';
+import { readDeviceFiles } from './device-files.ts';
+import { FAULT_WORDS, listenForFaults, mayRead } from './simulate/faults.ts';
+import type { SimulatorKind } from './simulate/kind.ts';
+import { kinds } from './simulate/kinds.ts';
+
+const names = kinds.map(({ name }) => name);
+const flags: FlagSpecs = {
+  model: { type: 'string', multiple: true, value: 'FILE', help: 'YAML with Devices and their DeviceModels to play; may be repeated' },
+  device: { type: 'string', multiple: true, value: 'NAME', help: 'of the Devices in the files, play this one; may be repeated' },
+};
 
 export const command: Command = {
-  usage: ['simulate modbus [--port PORT]', 'simulate dht11 [--root DIR]'],
+  usage: kinds.map(({ usage }) => `simulate ${usage}`),
   about: [
-    'modbus: a thermostat on Modbus TCP that heats towards its setpoint, for device-models/samples/modbus-thermostat.yaml. dht11: the files that the',
-    'kernel shows for a DHT11, for device-models/samples/dht11.yaml; start the edge with --set modules.mapperHost.sysfsRoot=DIR.',
+    ...kinds.flatMap(({ about }) => about),
+    '',
+    'With --model, numbers that can only be read move within the minimum and maximum of the model (0 to 100 where it has none), and what is',
+    'written is kept; what the model does not allow is refused as the protocol does it. While it runs, it obeys lines on standard input:',
+    `  ${FAULT_WORDS.join(', ')}   (NAME: a property, or DEVICE/PROPERTY)`,
   ],
-  flags: {
-    host: { type: 'string', value: 'ADDRESS', help: 'modbus: where to listen (default 127.0.0.1)' },
-    port: { type: 'string', value: 'PORT', help: 'modbus: TCP port (default 1502; 0 takes a free one)' },
-    root: { type: 'string', value: 'DIR', help: 'dht11: the folder that stands for /sys (default <data-dir>/simulated-sys)' },
-    name: { type: 'string', value: 'NAME', help: "dht11: what the sensor's name file says (default dht11@0)" },
-  },
+  flags: kinds.reduce((all, kind) => ({ ...all, ...kind.flags }), flags),
   async run(invocation) {
-    const { args, flags, signal } = invocation;
-    expectArgs(args, { least: 1, most: 1, what: 'write modbus or dht11' });
+    const { args, signal } = invocation;
+    expectArgs(args, { least: 1, most: 1, what: `write one of ${names.join(', ')}` });
+    const kind = kinds.find(({ name }) => name === args[0]);
+    if (kind === undefined) throw new HiveletError('USAGE', `there is no simulator ${args[0] ?? ''}: write one of ${names.join(', ')}`);
     const log = loggerOf(invocation);
-    const device = await start(args[0] ?? '', invocation, log);
+    const simulated = await kind.start({ ...invocation, log, profiles: profilesOf(kind, invocation, log) });
+    const deaf = mayRead(process.stdin) ? listenForFaults(process.stdin, simulated, log) : () => undefined;
     try {
-      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+      log.info('simulator.ready', { device: kind.name, ...simulated.facts });
+      if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
       return 0;
     } finally {
-      await device.close();
-      log.info('simulator.stopped', { device: args[0], ...(flags.text('port') === undefined ? {} : { port: flags.text('port') }) });
+      deaf();
+      await simulated.close();
+      log.info('simulator.stopped', { device: kind.name });
     }
   },
 };
 
-async function start(kind: string, { flags, clock, dataDir }: Invocation, log: Logger): Promise<{ close(): Promise<void> }> {
-  if (kind === 'modbus') {
-    const host = flags.text('host') ?? '127.0.0.1';
-    const onWrite = (write: { unit: number; table: string; address: number; values: readonly number[] }): void =>
-      log.info('simulator.written', write);
-    const thermostat = await startThermostat({ clock, host, port: portOf(flags), onWrite });
-    log.info('simulator.ready', { device: 'modbus', host: thermostat.host, port: thermostat.port });
-    return thermostat;
+/** The Devices of --model that the simulator can play, or those of them that --device names. */
+function profilesOf({ name, protocols }: SimulatorKind, { flags: given }: Invocation, log: Logger): DeviceProfile[] {
+  const files = given.texts('model');
+  const wanted = given.texts('device');
+  if (files.length === 0) {
+    if (wanted.length > 0) throw new HiveletError('USAGE', '--device chooses among the Devices of --model: name a file too');
+    return [];
   }
-  if (kind === 'dht11') {
-    const root = path.resolve(flags.text('root') ?? path.join(dataDir, 'simulated-sys'));
-    const name = flags.text('name');
-    const sensor = await startDht11({ clock, root, ...(name === undefined ? {} : { name }) });
-    log.info('simulator.ready', { device: 'dht11', root, directory: sensor.directory });
-    return sensor;
+  const { profiles, remarks } = readDeviceFiles(files);
+  for (const remark of remarks) log.warn('simulator.model', { remark });
+  const missing = wanted.find((each) => !profiles.some((profile) => profile.name === each));
+  if (missing !== undefined) {
+    const there = profiles.map((profile) => profile.name).join(', ');
+    throw new HiveletError('USAGE', `--device ${missing} is not in the files: they have ${there}`);
   }
-  throw new HiveletError('USAGE', `there is no simulator ${kind}: write modbus or dht11`);
-}
-
-function portOf(flags: Flags): number {
-  const port = Number(flags.text('port') ?? 1502);
-  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
-  throw new HiveletError('USAGE', `--port ${flags.text('port') ?? ''} is no port: write 0 to 65535`);
+  const played = profiles.filter(
+    (profile) => protocols.includes(profile.protocol) && (wanted.length === 0 || wanted.includes(profile.name)),
+  );
+  if (played.length > 0) return played;
+  const found = profiles.map((profile) => `${profile.name} (${profile.protocol})`).join(', ');
+  throw new HiveletError('USAGE', `simulate ${name} plays devices of ${protocols.join(' and ')}; the files have ${found}`);
 }
 
 function loggerOf({ io, clock }: Invocation): Logger {

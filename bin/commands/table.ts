@@ -28,6 +28,6 @@ export const commands: readonly Entry[] = [
   { name: 'crds', summary: 'print the custom resource definitions, for a cluster', load: () => import('./crds.ts') },
   { name: 'mqtt', summary: "accounts of the board's MQTT broker", load: () => import('./mqtt.ts') },
   { name: 'board', summary: 'what this board is, and what to enable for attached devices', load: () => import('./board.ts') },
-  { name: 'simulate', summary: 'a Modbus thermostat or a DHT11 to play with', load: () => import('./simulate.ts') },
+  { name: 'simulate', summary: 'devices to play with, as a model says', load: () => import('./simulate.ts') },
   { name: 'demo', summary: 'everything at once, on simulated devices', load: () => import('./demo.ts'), hidden: true },
 ];

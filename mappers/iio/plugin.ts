@@ -3,6 +3,7 @@ import type { Clock } from '#beehive/clock.ts';
 import { HiveletError } from '#beehive/errors.ts';
 import type { Connection, MapperPlugin, Point, Reading, RequestOptions } from '../contract.ts';
 import { readIioChannel, readIioLink, type IioChannel, type IioLink } from './channel.ts';
+import { DEFAULT_SCALE } from './scale.ts';
 import { findSensor, readChannel } from './sysfs.ts';
 
 export interface IioOptions {
@@ -10,8 +11,6 @@ export interface IioOptions {
   sysfsRoot?: string;
 }
 
-/** DESIGN section 4: the kernel counts in thousandths. */
-const DEFAULT_SCALE = 0.001;
 /** DESIGN section 4, and what a DHT11 can do: reading it more often warms it up and fails more often. */
 const INTERVAL_MS = 2000;
 /** Cycles are timers: a reading this much too early is still the next one. */

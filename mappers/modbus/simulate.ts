@@ -48,6 +48,8 @@ export interface Thermostat {
   state(): ThermostatState;
   /** Somebody turns the knob at the device. */
   turn(setpoint: number): void;
+  /** Nobody is answered until it is called with false. */
+  silence(on: boolean): void;
   close(): Promise<void>;
 }
 
@@ -100,9 +102,10 @@ export async function startThermostat(options: ThermostatOptions): Promise<Therm
       .set('discrete', THERMOSTAT.burning, power > 0 ? 1 : 0);
   };
   step(0);
+  let silent = false;
   const server = await startModbusServer({
     ...listenOn(options),
-    unit: (id) => (units === undefined || units.includes(id) ? unit : undefined),
+    unit: (id) => (!silent && (units === undefined || units.includes(id)) ? unit : undefined),
   });
   let timer: Timer;
   const tick = (): void => {
@@ -114,6 +117,7 @@ export async function startThermostat(options: ThermostatOptions): Promise<Therm
     host: server.host,
     port: server.port,
     state: () => ({ setpoint: wanted(), temperature, on: isOn(), burning: unit.get('discrete', THERMOSTAT.burning) === 1 }),
+    silence: (on) => void (silent = on),
     turn: (to) => void unit.set('holding', THERMOSTAT.setpoint, Math.round(to * 10)),
     close: () => {
       timer.cancel();

@@ -1,0 +1,6 @@
+/** Owns the list of simulators. */
+import { dht11 } from './dht11.ts';
+import type { SimulatorKind } from './kind.ts';
+import { modbus } from './modbus.ts';
+
+export const kinds: readonly SimulatorKind[] = [modbus, dht11];
