@@ -1,4 +1,5 @@
 /** Owns the IIO plugin: DHT11 and kin, read through the kernel's files. */
+import { readdir } from 'node:fs/promises';
 import type { Clock } from '#beehive/clock.ts';
 import { HiveletError } from '#beehive/errors.ts';
 import type { Connection, MapperPlugin, Point, Reading, RequestOptions } from '../contract.ts';
@@ -24,7 +25,8 @@ export function createIioPlugin({ sysfsRoot = '/sys' }: IioOptions = {}): Mapper
     defaultScale: DEFAULT_SCALE,
     minimumCycleMs: INTERVAL_MS,
     linkKey: ({ name, path }) => `iio:${path ?? name ?? ''}`,
-    async open(link, { clock }) {
+    async open(link, { clock, signal }) {
+      signal.throwIfAborted();
       return new Sensor(await findSensor(sysfsRoot, link), clock);
     },
   };
@@ -43,6 +45,7 @@ class Sensor implements Connection<IioLink, IioChannel> {
   }
 
   async read(_link: IioLink, points: readonly Point<IioChannel>[], { signal }: RequestOptions): Promise<readonly Reading[]> {
+    if (points.length === 0) await this.#answers(signal);
     const readings: Reading[] = [];
     const failures: string[] = [];
     for (const { name, access } of points) {
@@ -55,8 +58,9 @@ class Sensor implements Connection<IioLink, IioChannel> {
       const reading = await readChannel(this.#directory, access.attributes, { clock: this.#clock, signal });
       signal.throwIfAborted();
       if ('value' in reading) {
-        readings.push({ name, value: reading.value });
-        this.#last.set(key, { at: this.#clock.monotonic(), reading: { name, value: reading.value } });
+        const read = { name, value: reading.value, raw: Buffer.from(reading.text) };
+        readings.push(read);
+        this.#last.set(key, { at: this.#clock.monotonic(), reading: read });
       } else {
         failures.push(reading.error);
         readings.push({ name, error: reading.error, answered: reading.code !== 'EIO' && reading.code !== 'ETIMEDOUT' });
@@ -65,6 +69,14 @@ class Sensor implements Connection<IioLink, IioChannel> {
     // Nothing of it can be read: the sensor is off its pins, or its driver is gone.
     if (failures.length === points.length && points.length > 0) throw await this.#gone(failures[0] ?? '');
     return readings;
+  }
+
+  /** Any of its channels will do. */
+  async #answers(signal: AbortSignal): Promise<void> {
+    const files = await readdir(this.#directory).catch(() => []);
+    const channel = files.find((file) => /^in_.+_(?:input|raw)$/.test(file)) ?? 'name';
+    const reading = await readChannel(this.#directory, [channel], { clock: this.#clock, signal });
+    if ('error' in reading && reading.code !== 'EINVAL') throw await this.#gone(reading.error);
   }
 
   async write(_link: IioLink, { point }: { point: Point<IioChannel> }): Promise<void> {

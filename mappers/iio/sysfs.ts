@@ -71,7 +71,13 @@ async function confined(root: string, directory: string): Promise<string> {
   return real;
 }
 
-export type ChannelReading = { value: bigint | number } | { error: string; code: string };
+/** `text` is what the file says. */
+interface Measured {
+  value: bigint | number;
+  text: string;
+}
+
+export type ChannelReading = Measured | { error: string; code: string };
 
 /** A channel's value in the unit of the kernel (milli-degrees, milli-percent, ...): `_input` as it is, `_raw` with its offset and scale. */
 export async function readChannel(
@@ -87,7 +93,7 @@ export async function readChannel(
       failure = { error: `${path.basename(directory)} has no ${attributes.join(' or ')}`, code: 'ENOENT' };
       continue;
     }
-    return attribute.endsWith('_raw') ? processed(directory, attribute, reading.value) : reading;
+    return attribute.endsWith('_raw') ? processed(directory, attribute, reading) : reading;
   }
   return failure;
 }
@@ -107,15 +113,15 @@ async function readAttribute(file: string, { clock, signal }: { clock: Clock; si
 
 function parsed(text: string, file: string): ChannelReading {
   const number = text.trim();
-  if (/^[+-]?\d+$/.test(number)) return { value: BigInt(number) };
+  if (/^[+-]?\d+$/.test(number)) return { value: BigInt(number), text };
   const value = number === '' ? NaN : Number(number);
   return Number.isFinite(value)
-    ? { value }
+    ? { value, text }
     : { error: `${path.basename(file)} holds ${JSON.stringify(number.slice(0, 40))}, no number`, code: 'EINVAL' };
 }
 
 /** (raw + offset) × scale; both may belong to the channel (`in_voltage0_scale`) or to its kind (`in_voltage_scale`). */
-async function processed(directory: string, attribute: string, raw: bigint | number): Promise<ChannelReading> {
+async function processed(directory: string, attribute: string, { value: raw, text }: Measured): Promise<ChannelReading> {
   const stem = attribute.replace(/_raw$/, '');
   const kind = stem.replace(/\d+$/, '');
   const number = async (suffix: string, fallback: number): Promise<number> => {
@@ -124,5 +130,5 @@ async function processed(directory: string, attribute: string, raw: bigint | num
     return Number.isFinite(value) ? value : fallback;
   };
   const [offset, scale] = [await number('offset', 0), await number('scale', 1)];
-  return { value: offset === 0 && scale === 1 ? raw : (Number(raw) + offset) * scale };
+  return { value: offset === 0 && scale === 1 ? raw : (Number(raw) + offset) * scale, text };
 }

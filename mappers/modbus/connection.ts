@@ -35,6 +35,7 @@ export class ModbusConnection implements Connection<ModbusLink, ModbusAccess> {
 
   async read(link: ModbusLink, points: readonly ModbusPoint[], options: RequestOptions): Promise<readonly Reading[]> {
     this.#check(link);
+    if (points.length === 0) return this.#answers(link, options);
     const placed = points.map((item) => ({ space: item.access.space, address: item.access.address, count: item.access.count, item }));
     const open = planReads(placed).reverse();
     const readings: Reading[] = [];
@@ -53,7 +54,12 @@ export class ModbusConnection implements Connection<ModbusLink, ModbusAccess> {
       }
       try {
         const data = await this.#request(link, readRequest(read), options);
-        readings.push(...read.points.map(({ item }) => ({ name: item.name, value: decode(item.access, partOf(data, read, item.access)) })));
+        readings.push(
+          ...read.points.map(({ item }) => {
+            const raw = partOf(data, read, item.access);
+            return { name: item.name, value: decode(item.access, raw), raw };
+          }),
+        );
         answers++;
       } catch (error) {
         if (error instanceof ModbusException && !error.fromGateway) {
@@ -96,6 +102,16 @@ export class ModbusConnection implements Connection<ModbusLink, ModbusAccess> {
 
   async close(): Promise<void> {
     await this.#transport.close();
+  }
+
+  /** Any answer will do, a refusal too: each device knows this function. */
+  async #answers(link: ModbusLink, options: RequestOptions): Promise<readonly Reading[]> {
+    try {
+      await this.#request(link, readRequest({ space: 'holding', address: 0, count: 1 }), options);
+    } catch (error) {
+      if (!(error instanceof ModbusException) || error.fromGateway) throw asUnreachable(error);
+    }
+    return [];
   }
 
   /** Devices that know only the functions for several registers or coils take those for one as well. */

@@ -162,7 +162,7 @@ test('a read that fails with EIO is repeated, up to five times', async (sysfs) =
   const started = sysfs.clock.monotonic();
   assert.equal(await read(sysfs, connection, 'temp', 'humidityrelative'), [
     { name: 'temp', error: 'in_temp_input: EIO 5 times in a row', answered: false },
-    { name: 'humidityrelative', value: 45_000n },
+    { name: 'humidityrelative', value: 45_000n, raw: Buffer.from('45000\n') },
   ]);
   assert.is(sysfs.clock.monotonic() - started, 50 + 100 + 150 + 200);
   // By rename: in between the file would be gone, which is another fault.
