@@ -5,6 +5,7 @@ import { diskBaseline, diskCost, throughput } from './loads.ts';
 import { idleMemory, memoryAfterUpdates, startUp } from './memory.ts';
 import { patchToRegister } from './patch.ts';
 import { print } from './programs.ts';
+import { registers } from './registers.ts';
 import { chatter, cloudIdle, scale } from './scale.ts';
 import { wear } from './wear.ts';
 
@@ -20,6 +21,8 @@ const measurements: Record<string, () => Promise<void>> = {
   idle: () => idleMemory(values.quick ? 10 : 60),
   memory: () => memoryAfterUpdates(values.quick ? 20_000 : 100_000),
   wear: () => wear(30, values.quick ? 60 : 330),
+  registers: () => registers(values.quick ? 10 : 60, false),
+  'registers-cloud': () => registers(values.quick ? 10 : 60, true),
   patch: () => patchToRegister(values.quick ? 20 : 200),
   'cloud-idle': () => cloudIdle(values.quick ? 1 : 5, values.quick ? 5 : 60),
   chatter: () => chatter(values.quick ? 10 : 60),

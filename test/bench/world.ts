@@ -21,8 +21,18 @@ export interface World {
   stop(): Promise<void>;
 }
 
+export interface WorldOptions {
+  thermostatPort: number;
+  devices?: number;
+  /** More settings of the edge. */
+  sets?: readonly string[];
+  /** Put before the launcher of the edge and of the cloud. */
+  wrapper?: readonly string[];
+  cloudWrapper?: readonly string[];
+}
+
 /** Resolves when the thermostat's temperature has reached the API. */
-export async function startWorld(options: { thermostatPort: number; devices?: number }): Promise<World> {
+export async function startWorld(options: WorldOptions): Promise<World> {
   const dataDir = tempDir();
   const [apiPort = 0, hubPort = 0, httpsPort = 0] = await freePorts(3);
   const sets = [
@@ -30,13 +40,16 @@ export async function startWorld(options: { thermostatPort: number; devices?: nu
     `modules.cloudHub.websocket.port=${String(hubPort)}`,
     `modules.cloudHub.https.port=${String(httpsPort)}`,
   ];
-  const cloud = spawnProcess({ command: launcher, args: ['cloud', '--data-dir', dataDir, ...sets.flatMap((set) => ['--set', set])] });
+  const args = ['cloud', '--data-dir', dataDir, ...sets.flatMap((set) => ['--set', set])];
+  const [command = launcher, ...rest] = [...(options.cloudWrapper ?? []), launcher, ...args];
+  const cloud = spawnProcess({ command, args: rest });
   const ready = await cloud.line(/cloudcore\.ready/, { deadlineMs: 30_000 });
   await issueNodeCertificate({ dataDir, node: 'bench', clock: systemClock });
   const edge = await startEdge({
     dataDir,
     devices: options.devices ?? 0,
-    sets: [`modules.edgeHub.websocket.server=127.0.0.1:${String(hubPort)}`],
+    sets: [`modules.edgeHub.websocket.server=127.0.0.1:${String(hubPort)}`, ...(options.sets ?? [])],
+    wrapper: options.wrapper ?? [],
   });
   const api = new KubeClient({ access: readKubeconfig(join(dataDir, 'kubeconfig')), clock: systemClock });
   for (const object of sampleObjects(options.thermostatPort)) {
