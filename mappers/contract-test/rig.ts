@@ -58,6 +58,11 @@ export class Rig<Link, Access> {
     }
   }
 
+  /** A plugin may answer from what it has read less than its shortest cycle ago. */
+  nextCycle(): Promise<void> {
+    return systemClock.sleep(this.plugin.minimumCycleMs ?? 0);
+  }
+
   points(tests: readonly TestPoint[]): Point<Access>[] {
     return tests.map(({ name, type, visitor, minimum }) => ({
       name,

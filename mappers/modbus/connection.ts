@@ -24,6 +24,8 @@ export class ModbusConnection implements Connection<ModbusLink, ModbusAccess> {
   readonly #transport: Transport;
   /** Throws PROFILE_INVALID when a device wants other line settings than the line was opened with. */
   readonly #check: (link: ModbusLink) => void;
+  /** Plans of what was read before: the host asks for the same points in each cycle. */
+  readonly #plans = new WeakMap<readonly ModbusPoint[], readonly PlannedRead<ModbusPoint>[]>();
   /** Merged ranges that a unit refused: they are split at once the next time. */
   readonly #refused = new Set<string>();
 
@@ -36,8 +38,7 @@ export class ModbusConnection implements Connection<ModbusLink, ModbusAccess> {
   async read(link: ModbusLink, points: readonly ModbusPoint[], options: RequestOptions): Promise<readonly Reading[]> {
     this.#check(link);
     if (points.length === 0) return this.#answers(link, options);
-    const placed = points.map((item) => ({ space: item.access.space, address: item.access.address, count: item.access.count, item }));
-    const open = planReads(placed).reverse();
+    const open = [...this.#planned(points)].reverse();
     const readings: Reading[] = [];
     let answers = 0;
     let unanswered: HiveletError | undefined;
@@ -112,6 +113,15 @@ export class ModbusConnection implements Connection<ModbusLink, ModbusAccess> {
       if (!(error instanceof ModbusException) || error.fromGateway) throw asUnreachable(error);
     }
     return [];
+  }
+
+  #planned(points: readonly ModbusPoint[]): readonly PlannedRead<ModbusPoint>[] {
+    let plan = this.#plans.get(points);
+    if (plan === undefined) {
+      plan = planReads(points.map((item) => ({ space: item.access.space, address: item.access.address, count: item.access.count, item })));
+      this.#plans.set(points, plan);
+    }
+    return plan;
   }
 
   /** Devices that know only the functions for several registers or coils take those for one as well. */

@@ -108,6 +108,7 @@ class RtuTransport implements Transport {
 
   async #exchange(request: WireRequest): Promise<Uint8Array> {
     await this.#silence(request);
+    request.signal.throwIfAborted();
     if (this.#end !== undefined) throw this.#end;
     this.#received = Buffer.alloc(0);
     const frame = withCrc(Buffer.from([request.unit, ...request.pdu]));
@@ -128,7 +129,11 @@ class RtuTransport implements Transport {
         this.#activeAt = this.#clock.monotonic();
         then();
       };
-      const onAbort = (): void => settle(() => reject(signal.reason as Error));
+      const onAbort = (): void => {
+        // Nobody waits for it any more, but the answer still comes.
+        this.#late.set(unit, this.#clock.monotonic() + timeoutMs + travelMs);
+        settle(() => reject(signal.reason as Error));
+      };
       const cancel = fairTimeout(this.#clock, timeoutMs + travelMs, () => settle(() => reject(this.#timedOut(unit, timeoutMs))));
       signal.addEventListener('abort', onAbort, { once: true });
       this.#pending = { unit, pdu, resolve: (bytes) => settle(() => resolve(bytes)), reject: (error) => settle(() => reject(error)) };

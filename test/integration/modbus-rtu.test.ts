@@ -12,7 +12,7 @@ import { createModbusPlugin } from '#mappers/modbus/plugin.ts';
 import { withCrc } from '#mappers/modbus/rtu.ts';
 import { startSerialLine, type SerialLine } from '#test/simulators/modbus-peers.ts';
 import { needing } from '#test/support/peers.ts';
-import { within } from '#test/support/until.ts';
+import { until, within } from '#test/support/until.ts';
 
 interface Wire {
   line: SerialLine;
@@ -104,6 +104,17 @@ test('a late answer is not taken for that to the next request of the unit', asyn
   assert.ok(isHiveletError(await failure(wire.connection.read(wire.link, [register(0)], options)), 'DEVICE_UNREACHABLE'));
   // The answer that counts comes after the late one; how long it may take is not the question here.
   const patient = { ...wire.link, timeoutMs: 5000 };
+  assert.equal(values(await wire.connection.read(patient, [register(0)], options)), [2n]);
+});
+
+test('the answer to an aborted request is not taken for that to the next one', async (wire) => {
+  wire.answer = (_request, count) => void setTimeout(() => wire.slave.write(holds(count)), 60);
+  const controller = new AbortController();
+  const patient = { ...wire.link, timeoutMs: 5000 };
+  const aborted = wire.connection.read({ ...wire.link, timeoutMs: 150 }, [register(0)], { signal: controller.signal });
+  await until(() => wire.requests.length === 1, { what: 'the first request' });
+  controller.abort(new Error('not wanted any more'));
+  assert.is((await failure(aborted)) instanceof Error, true);
   assert.equal(values(await wire.connection.read(patient, [register(0)], options)), [2n]);
 });
 

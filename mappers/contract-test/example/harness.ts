@@ -1,30 +1,35 @@
 /** Owns what the contract test needs to know of the example thermometer. */
-import { systemClock } from '#beehive/clock.ts';
 import type { ContractHarness, TestPoint } from '../harness.ts';
-import { Thermometer } from './device.ts';
+import { TcpRelay } from '../relay.ts';
+import { startThermometer } from './device.ts';
 import { createThermometerPlugin, type ThermometerLink } from './thermometer.ts';
 
 const point = (name: string, value: string): TestPoint => ({ name, type: 'double', visitor: { value } });
+const setpoint = point('setpoint', 'setpoint');
 
 export const thermometerHarness: ContractHarness<ThermometerLink, string> = {
   plugin: createThermometerPlugin(),
   patienceMs: 4000,
   async start() {
-    const device = new Thermometer(systemClock);
-    await device.listen();
+    const device = await startThermometer();
+    const relay = new TcpRelay(device);
+    await relay.restore();
     return {
-      link: { host: '127.0.0.1', port: device.port },
+      link: { host: '127.0.0.1', port: relay.port },
       points: (count) => Array.from({ length: count }, (_, index) => point(`t${index}`, index % 2 === 0 ? 'temperature' : 'setpoint')),
       bad: point('bad', 'humidity'),
-      writable: { point: point('setpoint', 'setpoint'), values: [22.5, 18] },
-      refusing: { point: point('setpoint', 'setpoint'), value: 99 },
-      silence: async () => void (device.silent = true),
-      speak: async () => void (device.silent = false),
-      slow: async (ms) => void (device.delayMs = ms),
-      cut: () => device.close(),
-      restore: () => device.listen(),
-      connections: () => device.connections,
-      stop: () => device.close(),
+      writable: { point: setpoint, values: [22.5, 18] },
+      refusing: { point: setpoint, value: 99 },
+      silence: () => relay.silence(),
+      speak: () => relay.speak(),
+      slow: (ms) => relay.slow(ms),
+      cut: () => relay.cut(),
+      restore: () => relay.restore(),
+      connections: () => relay.connections,
+      async stop() {
+        await relay.cut();
+        await device.close();
+      },
     };
   },
 };
