@@ -7,7 +7,8 @@ import { isBits } from './frames.ts';
 /** `data` is wire order. The value is unscaled: whole numbers are bigints, IEEE 754 numbers are numbers. */
 export function decode(access: ModbusAccess, data: Uint8Array): PropertyValue {
   if (access.encoding === 'bits') return bitsToNumber(data, access.count);
-  const bytes = ordered(access, data);
+  const asItIs = Buffer.isBuffer(data) && !access.swapRegisters && !access.swapBytes;
+  const bytes = asItIs ? data : ordered(access, data);
   switch (access.encoding) {
     case 'unsigned':
       return bytesToInteger(bytes);
@@ -55,7 +56,10 @@ function ordered({ space, swapBytes, swapRegisters }: ModbusAccess, data: Uint8A
   return swapBytes ? bytes.swap16() : bytes;
 }
 
-function bytesToInteger(bytes: Uint8Array): bigint {
+function bytesToInteger(bytes: Buffer): bigint {
+  // The usual ones without a bigint for each byte.
+  if (bytes.length === 2) return BigInt(bytes.readUInt16BE(0));
+  if (bytes.length === 4) return BigInt(bytes.readUInt32BE(0));
   let value = 0n;
   for (const byte of bytes) value = (value << 8n) | BigInt(byte);
   return value;

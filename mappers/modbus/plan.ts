@@ -32,12 +32,16 @@ export function planReads<Item>(points: readonly Placed<Item>[], limits: PlanLim
   const sorted = [...points].sort((a, b) => order.indexOf(a.space) - order.indexOf(b.space) || a.address - b.address || a.count - b.count);
   const reads: PlannedRead<Item>[] = [];
   let open: Placed<Item>[] = [];
+  let end = 0;
   for (const point of sorted) {
-    if (open.length > 0 && !joins(open, point, limits)) {
+    const [first] = open;
+    if (first !== undefined && !joins({ space: first.space, address: first.address, end }, point, limits)) {
       reads.push(covering(open));
       open = [];
+      end = 0;
     }
     open.push(point);
+    end = Math.max(end, point.address + point.count);
   }
   if (open.length > 0) reads.push(covering(open));
   return reads;
@@ -60,14 +64,14 @@ export function rangeKey({ space, address, count }: Range): string {
   return `${space}:${address}+${count}`;
 }
 
-function joins<Item>(open: readonly Placed<Item>[], point: Placed<Item>, limits: PlanLimits): boolean {
-  const first = open[0];
-  if (first?.space !== point.space) return false;
+/** `end`: the address behind the last of what is read so far. */
+function joins(open: { space: Space; address: number; end: number }, point: Range, limits: PlanLimits): boolean {
+  if (open.space !== point.space) return false;
   const bits = isBits(point.space);
-  const end = endOf(open);
-  const gap = point.address - end;
-  const total = Math.max(end, point.address + point.count) - first.address;
-  return gap <= (bits ? limits.bitGap : limits.registerGap) && total <= (bits ? limits.mostBits : limits.mostRegisters);
+  const total = Math.max(open.end, point.address + point.count) - open.address;
+  return (
+    point.address - open.end <= (bits ? limits.bitGap : limits.registerGap) && total <= (bits ? limits.mostBits : limits.mostRegisters)
+  );
 }
 
 function endOf(points: readonly Range[]): number {

@@ -108,7 +108,10 @@ class TcpTransport implements Transport {
       const cancel = fairTimeout(this.#clock, timeoutMs, () => settle(() => reject(this.#timedOut(unit, timeoutMs))));
       signal.addEventListener('abort', onAbort, { once: true });
       this.#pending = { transaction, resolve: (answer) => settle(() => resolve(answer)), reject: (error) => settle(() => reject(error)) };
-      this.#port.write(Buffer.from([unit, ...pdu, 0, 0]));
+      const frame = Buffer.alloc(1 + pdu.length + CHECKSUM_BYTES);
+      frame[0] = unit;
+      frame.set(pdu, 1);
+      this.#port.write(frame);
     });
   }
 
@@ -126,8 +129,7 @@ class TcpTransport implements Transport {
     // Out of step, and there is no way back into step on this socket.
     if (frame.length > LARGEST_FRAME || frame.length < 2 + CHECKSUM_BYTES) return this.#ended('sent bytes that are not Modbus TCP');
     this.#unanswered = 0;
-    if (this.#pending?.transaction === this.#port._transactionIdRead)
-      this.#pending.resolve(Uint8Array.from(frame.subarray(1, -CHECKSUM_BYTES)));
+    if (this.#pending?.transaction === this.#port._transactionIdRead) this.#pending.resolve(frame.subarray(1, -CHECKSUM_BYTES));
   }
 
   #ended(what: string): void {
