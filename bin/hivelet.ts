@@ -10,11 +10,32 @@ import { commonFlags, helpOf, parseCommandLine, type Command, type Io } from './
 
 import { commands, type Entry } from './commands/table.ts';
 
+let progressing = false;
+/** Output may be a file while somebody looks at the terminal. */
+const { isTTY: watched = false, columns: width = 80 } = process.stderr as { isTTY?: boolean; columns?: number };
+
 const io: Io = {
-  out: (line) => void process.stdout.write(`${line}\n`),
-  error: (line) => void process.stderr.write(`${line}\n`),
+  out: (line) => {
+    clearProgress();
+    process.stdout.write(`${line}\n`);
+  },
+  error: (line) => {
+    clearProgress();
+    process.stderr.write(`${line}\n`);
+  },
+  progress: (text) => {
+    if (!watched) return;
+    progressing = true;
+    process.stderr.write(`\r\u001b[K${text.slice(0, width - 1)}`);
+  },
   terminal: process.stdout.isTTY,
 };
+
+function clearProgress(): void {
+  if (!progressing) return;
+  progressing = false;
+  process.stderr.write('\r\u001b[K');
+}
 
 /** The exit code; prints everything that is to be printed. */
 async function main(argv: readonly string[]): Promise<number> {
@@ -48,6 +69,7 @@ async function runCommand(command: Command, argv: readonly string[]): Promise<nu
     if (abort.signal.aborted && (isHiveletError(error, 'STOPPED') || error === abort.signal.reason)) return 0;
     throw error;
   } finally {
+    clearProgress();
     alive.port1.close();
   }
 }

@@ -21,6 +21,8 @@ export interface Io {
   out(line: string): void;
   /** A line on standard error. */
   error(line: string): void;
+  /** What is being done, where somebody looks: on a terminal, over the last such text, gone with the next line of output. */
+  progress?(text: string): void;
   /** Standard output is a terminal that understands escape sequences. */
   readonly terminal: boolean;
 }

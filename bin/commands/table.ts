@@ -25,6 +25,7 @@ export const commands: readonly Entry[] = [
   { name: 'set', summary: 'set desired values of a device', load: () => import('./set.ts') },
   { name: 'watch', summary: 'follow twins or uploads', load: () => import('./watch.ts') },
   { name: 'validate', summary: 'check YAML with Devices and DeviceModels', load: () => import('./validate.ts') },
+  { name: 'read', summary: 'what real devices answer to the visitors of a YAML file', load: () => import('./read.ts') },
   { name: 'crds', summary: 'print the custom resource definitions, for a cluster', load: () => import('./crds.ts') },
   { name: 'mqtt', summary: "accounts of the board's MQTT broker", load: () => import('./mqtt.ts') },
   { name: 'board', summary: 'what this board is, and what to enable for attached devices', load: () => import('./board.ts') },
