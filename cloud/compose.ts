@@ -5,15 +5,13 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '#beehive/clock.ts';
 import type { Config } from '#beehive/config.ts';
-import { HiveletError, messageOf } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
 import type { Health, Module } from '#beehive/module.ts';
 import type { BeehiveMessage } from '#wire/message.ts';
-import { objectsHeld } from '#wire/resources.ts';
 import { Admission, type AdmissionOptions } from './admission/admission.ts';
 import { covers, placementOf } from './admission/placement.ts';
 import { CloudHub, type CloudHubOptions } from './cloudhub/cloudhub.ts';
-import { HttpsService } from './cloudhub/https-service.ts';
+import type { HttpsService } from './cloudhub/https-service.ts';
 import type { NodeHandlers } from './cloudhub/node-link.ts';
 import type { NewUpload, UploadStore } from './cloudhub/upload-store.ts';
 import type { settings } from './config.ts';
@@ -21,14 +19,10 @@ import { DeviceController } from './devicecontroller/devicecontroller.ts';
 import { Downstream } from './edgecontroller/downstream/downstream.ts';
 import { ObjectTalk } from './edgecontroller/downstream/object-talk.ts';
 import { EdgeController, type EdgeControllerOptions } from './edgecontroller/edgecontroller.ts';
-import { Enrolment } from './enrolment/enrolment.ts';
-import { NodeCertificates } from './enrolment/node-certificates.ts';
-import { NodeLists } from './enrolment/node-lists.ts';
-import { SharedToken } from './enrolment/shared-token.ts';
-import { TokenStore } from './enrolment/token-store.ts';
-import { nodeStateOf } from './enrolment/node-state.ts';
-import { cloudFiles } from './pki/init.ts';
-import { NodeSigner, authorityHash } from './pki/node-signer.ts';
+import { joiningOf } from './joining.ts';
+import type { AuthoritySite, ServerTls } from './pki/authority-site.ts';
+import { cloudFiles, readBundle } from './pki/init.ts';
+import type { Rotation } from './enrolment/rotation.ts';
 import type { KubeApi } from './store/kube-api.ts';
 import { LeaderElection } from './store/kubeconfig/leader-election.ts';
 import { SyncController } from './synccontroller/synccontroller.ts';
@@ -64,25 +58,27 @@ export interface CloudParts {
   health: () => CloudHealth;
   /** URL of the API. */
   server: string;
+  /** All that somebody dials. */
+  advertise: readonly string[];
+  /** Where the API is served from this process: it takes over what its files say now. */
+  refreshApi?: () => Promise<void>;
   /** Where the API is served from this process. */
   serveWebhook?: NonNullable<AdmissionOptions['serveLocally']>;
 }
 
-/** PEM texts. */
-interface Tls {
-  ca: string;
-  cert: string;
-  key: string;
-}
-
 /** Nothing is started yet. Throws CONFIG_INVALID for a certificate file that cannot be read. */
 export async function compose(options: CloudParts): Promise<CloudModules> {
-  const { config, dataDir, clock, uploads } = options;
-  const tls = await readTls(config, dataDir);
+  const { config, clock, uploads } = options;
   const identity = `${hostname()}_${randomUUID()}`;
   const election = electionOf(options, identity);
-  const joining = await joiningOf(options, tls, { leads: election.leads, recheck: (node) => hub.recheck(node) });
-  const { certificates, https } = joining;
+  const joining = await joiningOf(options, {
+    leads: election.leads,
+    recheck: (node) => hub.recheck(node),
+    endLink: (node, reason) => hub.endLink(node, reason),
+    endLinks: (reason) => hub.dropLinks(reason),
+    useTls: (now) => hub.useTls(now),
+  });
+  const { certificates, https, rotation, tls, site } = joining;
   const nodes: EdgeController = nodesOf(options, {
     identity,
     leads: election.leads,
@@ -109,8 +105,14 @@ export async function compose(options: CloudParts): Promise<CloudModules> {
     connected: (link) => {
       devices.connected(link);
       sync.connected(link);
+      rotation.connected(link);
     },
-    handlers: handlersOf({ nodes, devices, sync, talk, uploads, clock }),
+    handlers: handlersOf({ rotation, nodes, devices, sync, talk, uploads, clock }),
+    owns: {
+      device: (node, id) => devices.binds(node, id),
+      object: (node, key) => downstream.uses(node, key),
+      podElsewhere: (node, pod) => (downstream.nodeOf(pod) ?? node) !== node,
+    },
   });
   const wanted: [boolean, Module][] = [
     // First what tells how far the start is: the next one waits for the API.
@@ -118,7 +120,7 @@ export async function compose(options: CloudParts): Promise<CloudModules> {
     [true, election],
     ...joining.modules,
     [config.get('modules.deviceController.enable'), devices],
-    ...(await admissionOf(options, { context: () => devices.reviewContext, leads: election.leads })),
+    ...(await admissionOf(options, { site, context: () => devices.reviewContext, leads: election.leads })),
     [config.get('modules.edgeController.enable'), nodes],
     [config.get('modules.edgeController.enable'), downstream],
     [config.get('modules.edgeController.enable'), sync],
@@ -141,6 +143,7 @@ function hubSettings(
 
 /** Which room takes which message of a node. */
 function handlersOf(rooms: {
+  rotation: Rotation;
   nodes: EdgeController;
   devices: DeviceController;
   sync: SyncController;
@@ -148,13 +151,13 @@ function handlersOf(rooms: {
   uploads: UploadStore;
   clock: Clock;
 }): NodeHandlers {
-  const { nodes, devices, sync, talk, uploads, clock } = rooms;
+  const { rotation, nodes, devices, sync, talk, uploads, clock } = rooms;
   return {
     device: (link, message) => devices.receive(link, message),
-    node: (link, message) => {
-      if (message.route.resource === objectsHeld) return sync.receive(link, message);
-      return (talk.takes(message) ? talk : nodes).receive(link, message);
-    },
+    node: (link, message) => nodes.receive(link, message),
+    object: (link, message) => talk.receive(link, message),
+    held: (link, message) => sync.receive(link, message),
+    certificate: (link, message) => rotation.receive(link, message),
     heard: (node) => nodes.heard(node),
     upload: (link, message, stored) => uploads.append(uploadOf(link.node, message, clock.now()), stored),
   };
@@ -191,59 +194,10 @@ function objectsOf(
   return { downstream, sync, talk: new ObjectTalk({ api, clock, log: log.child({ module: 'downstream' }), source: downstream }) };
 }
 
-/** How boards get in: what is good of their certificates, and where they ask for one. */
-async function joiningOf(
-  options: CloudParts,
-  tls: Tls,
-  { leads, recheck }: { leads: () => boolean; recheck: (node: string) => void },
-): Promise<{ certificates: NodeCertificates; https: HttpsService; modules: [boolean, Module][] }> {
-  const { api, config } = options;
-  const [lists, tokens] = [new NodeLists(options), new TokenStore(options)];
-  const certificates = new NodeCertificates({ api, lists, changed: recheck });
-  const shared = new SharedToken({ api, tokens, authority: authorityHash(tls.ca), leads });
-  const https = await httpsOf(options, { tls, certificates, enrolment: enrolmentOf(options, { tls, tokens, lists }) });
-  return {
-    certificates,
-    https,
-    modules: [
-      [true, certificates],
-      [config.get('modules.cloudHub.keadmToken'), shared],
-    ],
-  };
-}
-
-function enrolmentOf(
-  { config, dataDir, api, clock, log }: CloudParts,
-  { tls, tokens, lists }: { tls: Tls; tokens: TokenStore; lists: NodeLists },
-): Enrolment {
-  const keyFile = config.get('modules.cloudHub.tlsCAKeyFile') || cloudFiles(dataDir).authority.key;
-  const signer = new NodeSigner({ authority: tls.ca, keyFile, clock });
-  const sign = (node: string, request: Buffer) => signer.sign(node, request);
-  return new Enrolment({ api, tokens, lists, sign, clock, log: log.child({ module: 'enrolment' }) });
-}
-
-async function httpsOf(
-  { config, dataDir, uploads, health, api }: CloudParts,
-  { tls, certificates, enrolment }: { tls: Tls; certificates: NodeCertificates; enrolment: Enrolment },
-): Promise<HttpsService> {
-  return new HttpsService({
-    listen: { host: config.get('modules.cloudHub.https.address'), port: config.get('modules.cloudHub.https.port') },
-    tls,
-    adminToken: (await readFile(cloudFiles(dataDir).adminToken, 'utf8')).trim(),
-    uploads,
-    health,
-    enrol: (request) => enrolment.issue(request),
-    nodeState: async (node, fingerprint) => {
-      const refused = certificates.refusal(node, fingerprint);
-      return refused === undefined ? nodeStateOf(api, node) : { refused };
-    },
-  });
-}
-
 /** Not where it could not be reached anyway. */
 async function admissionOf(
   { config, dataDir, urgentApi: api, server, log, serveWebhook }: CloudParts,
-  ports: Pick<AdmissionOptions, 'context' | 'leads'>,
+  { site, ...ports }: Pick<AdmissionOptions, 'context' | 'leads'> & { site: AuthoritySite },
 ): Promise<[boolean, Module][]> {
   if (!config.get('modules.admission.enable') || !config.get('modules.deviceController.enable')) return [];
   const address = config.get('modules.admission.address');
@@ -253,25 +207,24 @@ async function admissionOf(
     log.info('admission.off', { reason: placement.reason });
     return [];
   }
-  const tls = await readTls(config, dataDir);
+  // What the configuration names may be a certificate for boards only; our own one has the name in it.
+  const fitting = async (tls: ServerTls): Promise<ServerTls> => (covers(tls.cert, placement.name) ? tls : readOwnTls(dataDir));
   const admission = new Admission({
     api,
     listen: { host: address, port: config.get('modules.admission.port') },
-    // What the configuration names may be a certificate for boards only; our own one has the name in it.
-    tls: covers(tls.cert, placement.name) ? tls : await readOwnTls(dataDir),
+    tls: await fitting(await site.tls()),
     ...ports,
     ...placement,
     ...(serveWebhook === undefined ? {} : { serveLocally: serveWebhook }),
   });
+  site.onChange(async (now) => admission.useTls(await fitting(now)));
   return [[true, admission]];
 }
 
-async function readOwnTls(dataDir: string): Promise<Tls> {
-  const { authority, hub } = cloudFiles(dataDir);
-  const [ca = '', cert = '', key = ''] = await Promise.all(
-    [authority.certificate, hub.certificate, hub.key].map((file) => readFile(file, 'utf8')),
-  );
-  return { ca, cert, key };
+async function readOwnTls(dataDir: string): Promise<ServerTls> {
+  const { hub } = cloudFiles(dataDir);
+  const [cert = '', key = ''] = await Promise.all([hub.certificate, hub.key].map((file) => readFile(file, 'utf8')));
+  return { ca: await readBundle(dataDir), cert, key };
 }
 
 type NodePorts = Required<Pick<EdgeControllerOptions, 'identity' | 'leads' | 'moved' | 'dutyChanged' | 'wanted' | 'deleted'>>;
@@ -285,25 +238,6 @@ function nodesOf({ config, api, urgentApi: leaseApi }: CloudParts, ports: NodePo
 /** Where one of several replicas has to be alone, it asks `election.leads`. */
 function electionOf({ urgentApi: api, clock, log }: CloudParts, identity: string): LeaderElection {
   return new LeaderElection({ api, clock, log: log.child({ module: 'leaderelection' }), identity, namespace: NAMESPACE, name: LEASE });
-}
-
-/** Files of the configuration win; a KubeEdge file that names none gets ours. Throws CONFIG_INVALID. */
-async function readTls(config: Config<typeof settings>, dataDir: string): Promise<Tls> {
-  const files = cloudFiles(dataDir);
-  const read = async (key: 'tlsCAFile' | 'tlsCertFile' | 'tlsPrivateKeyFile', own: string): Promise<string> => {
-    const file = config.get(`modules.cloudHub.${key}`) || own;
-    try {
-      return await readFile(file, 'utf8');
-    } catch (cause) {
-      throw new HiveletError('CONFIG_INVALID', `cannot read ${file} (modules.cloudHub.${key}): ${messageOf(cause)}`, { cause });
-    }
-  };
-  const [ca, cert, key] = await Promise.all([
-    read('tlsCAFile', files.authority.certificate),
-    read('tlsCertFile', files.hub.certificate),
-    read('tlsPrivateKeyFile', files.hub.key),
-  ]);
-  return { ca, cert, key };
 }
 
 /** Payloads of our edges that are no text come as base64; whatever else is no text is kept as JSON. */

@@ -1,4 +1,4 @@
-/** Owns `make test`: runs each test file in its own process and counts. Usage: node --import tsx test/run.ts [--unit] [--integration] [--e2e] [--jobs=N] [--timeout=SECONDS] [part of a path…] */
+/** Owns `make test`: runs each test file in its own process and counts. Usage: node --import tsx test/run.ts [--unit] [--integration] [--security] [--e2e] [--jobs=N] [--timeout=SECONDS] [part of a path…] */
 import path from 'node:path';
 import { findTestFiles, kinds, type Kind, type TestFile } from './support/runner/test-files.ts';
 import { progressLines, summary } from './support/runner/report.ts';
@@ -24,7 +24,7 @@ function parse(args: readonly string[]): Options | string {
     else if (timeout !== undefined) options.timeoutMs = Number(timeout) * 1000;
     else if (jobs !== undefined) options.jobs = Number(jobs);
     else if (argument.startsWith('-'))
-      return `unknown option ${argument}; use --unit, --integration, --e2e, --jobs=N, --timeout=SECONDS or a part of a path`;
+      return `unknown option ${argument}; use --unit, --integration, --security, --e2e, --jobs=N, --timeout=SECONDS or a part of a path`;
     else options.filters.push(path.isAbsolute(argument) ? path.relative(root, argument) : argument);
   }
   if (options.kinds.length === 0) options.kinds.push(...kinds);

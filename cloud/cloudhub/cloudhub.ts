@@ -13,8 +13,9 @@ import { DropLog } from './drop-log.ts';
 import { identify, type Greeting } from './identity.ts';
 import { listenOn } from './listen.ts';
 import { PING_MS } from './liveness.ts';
-import { peerOf } from './peer.ts';
+import { peerOf, type Peer } from './peer.ts';
 import { NodeLink, type NodeHandlers } from './node-link.ts';
+import type { Ownership } from './routes.ts';
 
 export interface CloudHubOptions {
   /** Port 0 takes a free one. */
@@ -35,6 +36,8 @@ export interface CloudHubOptions {
   /** A node is connected; it ends with `link.signal`. */
   connected: (link: NodeLink) => void;
   handlers: NodeHandlers;
+  /** What belongs to which node: what a node says is held against it. */
+  owns: Ownership;
 }
 
 interface Parts {
@@ -51,11 +54,13 @@ export class CloudHub implements Module {
   readonly #options: CloudHubOptions;
   readonly #links = new Map<string, NodeLink>();
   readonly #fingerprints = new WeakMap<NodeLink, string>();
+  #tls: CloudHubOptions['tls'];
   #parts: Parts | undefined;
   #timer: Timer | undefined;
 
   constructor(options: CloudHubOptions) {
     this.#options = options;
+    this.#tls = options.tls;
   }
 
   get port(): number {
@@ -68,7 +73,8 @@ export class CloudHub implements Module {
   }
 
   async start(context: Context): Promise<void> {
-    const { tls, listen } = this.#options;
+    const { listen } = this.#options;
+    const tls = this.#tls;
     const { clock, log } = context;
     const server = createServer({
       ...tls,
@@ -83,7 +89,8 @@ export class CloudHub implements Module {
     server.on('request', (_request, response) => response.writeHead(426, { Connection: 'close' }).end('this port speaks websocket only\n'));
     server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
     server.on('tlsClientError', (error, socket) => {
-      drops.count('tls.refused', error.message, { from: socket.remoteAddress });
+      const from = socket.remoteAddress;
+      drops.count('tls.refused', from ?? '', { reason: error.message, from });
     });
     sockets.on('headers', (lines) => {
       // handleUpgrade is synchronous up to here, so this is the request that is being answered.
@@ -126,9 +133,15 @@ export class CloudHub implements Module {
     link.end('the certificate of the node was revoked', 1008);
   }
 
+  /** For links from now on; those that are open stay. */
+  useTls(tls: CloudHubOptions['tls']): void {
+    this.#tls = tls;
+    this.#parts?.server.setSecureContext({ ...tls, minVersion: 'TLSv1.3' });
+  }
+
   /** All nodes are to connect anew. */
-  dropLinks(): void {
-    this.#endAll('the cloud starts anew', 1012);
+  dropLinks(reason = 'the cloud starts anew'): void {
+    this.#endAll(reason, 1012);
   }
 
   /** The request that `handleUpgrade` answers right now. */
@@ -154,7 +167,7 @@ export class CloudHub implements Module {
     }
     connection.setNoDelay(true);
     this.#answering = verdict.accepted;
-    this.#parts.sockets.handleUpgrade(request, socket, head, (accepted) => this.#open(accepted, verdict.accepted, peer.fingerprint));
+    this.#parts.sockets.handleUpgrade(request, socket, head, (accepted) => this.#open(accepted, verdict.accepted, peer));
     this.#answering = undefined;
   }
 
@@ -162,18 +175,20 @@ export class CloudHub implements Module {
     return [
       `${headers.protocol}: ${PROTOCOL_VERSION}`,
       `${headers.cluster}: ${this.#options.clusterUid() ?? ''}`,
-      `${headers.features}: uploads,objects`,
+      `${headers.time}: ${this.#parts?.context.clock.now() ?? 0}`,
+      `${headers.features}: uploads,objects,certificates`,
     ];
   }
 
-  #open(socket: WebSocket, greeting: Greeting, fingerprint: string): void {
+  #open(socket: WebSocket, greeting: Greeting, { fingerprint, certificate }: Peer & { kind: 'valid' | 'expired' }): void {
     if (this.#parts === undefined) return socket.terminate();
     const { context, drops } = this.#parts;
     const { clock, log } = context;
-    const { keepaliveLimitMs, writeLimitMs, handlers, connected } = this.#options;
+    const { keepaliveLimitMs, writeLimitMs, handlers, owns, connected } = this.#options;
     const { node, peer } = greeting;
     this.#links.get(node)?.end('the node connected anew', 1000);
-    const link = new NodeLink({ greeting, id: randomUUID(), socket, handlers, clock, log, drops, keepaliveLimitMs, writeLimitMs });
+    const limits = { keepaliveLimitMs, writeLimitMs };
+    const link = new NodeLink({ greeting, certificate, id: randomUUID(), socket, handlers, owns, clock, log, drops, ...limits });
     this.#links.set(node, link);
     this.#fingerprints.set(link, fingerprint);
     link.signal.addEventListener(
@@ -202,7 +217,9 @@ export class CloudHub implements Module {
   }
 
   #refuse(socket: Duplex, { status, refused }: { status: number; refused: string }, request: IncomingMessage): void {
-    this.#parts?.drops.count('link.refused', refused, { from: request.socket.remoteAddress, node: request.headers[headers.nodeId] });
+    const from = request.socket.remoteAddress;
+    const node = String(request.headers[headers.nodeId]).slice(0, 253);
+    this.#parts?.drops.count('link.refused', `${status} ${from ?? ''}`, { reason: refused, from, node });
     const reasons: Record<number, string> = { 400: 'Bad Request', 403: 'Forbidden', 503: 'Service Unavailable' };
     const body = `${refused}\n`;
     socket.end(

@@ -1,4 +1,5 @@
 /** Owns one connected node: its outbound window, its frames in both directions, and what keeps the link alive. */
+import type { X509Certificate } from 'node:crypto';
 import type { WebSocket } from 'ws';
 import type { Clock } from '#beehive/clock.ts';
 import { messageOf } from '#beehive/errors.ts';
@@ -7,20 +8,26 @@ import { AckWindow, type WindowEntry } from '#wire/ack-window.ts';
 import { ACK_TIMEOUT_MS, MAX_FRAME_BYTES } from '#wire/handshake.ts';
 import { decodeFrame, encodeFrame, responseTo, type BeehiveMessage } from '#wire/message.ts';
 import { operation } from '#wire/resources.ts';
-import { destinationOf } from './dispatch.ts';
 import type { DropLog } from './drop-log.ts';
 import type { Greeting } from './identity.ts';
 import { causeOfDeath } from './liveness.ts';
+import { judge, type Ownership } from './routes.ts';
 
 /** Why a message was not taken. */
 export type Refusal = { refused: string } | undefined;
 
-/** Where the messages of nodes go; main.ts joins them to the modules. */
+/** Where the messages of nodes go, by the table of routes.ts; compose.ts joins them to the modules. */
 export interface NodeHandlers {
-  /** `source: twin`. */
+  /** What its devices report. */
   device(link: NodeLink, message: BeehiveMessage): Refusal;
-  /** Everything that is none of the others. */
+  /** What it says of itself and of its pods. */
   node(link: NodeLink, message: BeehiveMessage): Refusal;
+  /** What it asks of objects. */
+  object(link: NodeLink, message: BeehiveMessage): Refusal;
+  /** It asks for its next certificate. */
+  certificate(link: NodeLink, message: BeehiveMessage): Refusal;
+  /** Which objects it has. */
+  held(link: NodeLink, message: BeehiveMessage): Refusal;
   /** Calls `stored` with an error's text or nothing when the upload is safe. */
   upload(link: NodeLink, message: BeehiveMessage, stored: (fault?: string) => void): void;
   /** Any frame was received. */
@@ -29,10 +36,13 @@ export interface NodeHandlers {
 
 export interface NodeLinkOptions {
   greeting: Greeting;
+  /** What the node connected with. */
+  certificate: X509Certificate;
   /** Names this connection; orders the reports of a KubeEdge peer. */
   id: string;
   socket: WebSocket;
   handlers: NodeHandlers;
+  owns: Ownership;
   clock: Clock;
   log: Logger;
   drops: DropLog;
@@ -54,6 +64,9 @@ export class NodeLink {
   readonly peer: Greeting['peer'];
   /** Names the counters that order this node's reports. */
   readonly store: string;
+  /** SHA-256 of each authority that the node trusts; undefined: it does not tell. */
+  readonly trusts: readonly string[] | undefined;
+  readonly certificate: X509Certificate;
   readonly #options: NodeLinkOptions;
   readonly #abort = new AbortController();
   readonly #window: AckWindow;
@@ -68,6 +81,8 @@ export class NodeLink {
     this.#options = options;
     this.node = greeting.node;
     this.peer = greeting.peer;
+    this.trusts = greeting.trusts;
+    this.certificate = options.certificate;
     this.store = greeting.store ?? `link ${options.id}`;
     this.#heardMs = this.#keepaliveMs = this.#lastTickMs = clock.monotonic();
     this.#window = new AckWindow({
@@ -99,7 +114,8 @@ export class NodeLink {
       ...entry,
       onError: (answer) => {
         const { resource } = answer.route;
-        this.#options.drops.count('node.refused_message', `${this.node}: ${String(answer.content)}`, { resource });
+        const reason = String(answer.content);
+        this.#options.drops.count('node.refused_message', this.node, { reason, resource });
         return entry.onError?.(answer) ?? 'retry';
       },
     });
@@ -160,7 +176,7 @@ export class NodeLink {
     try {
       message = decodeFrame(frame);
     } catch (error) {
-      this.#options.drops.count('frame.malformed', `${this.node}: ${messageOf(error).slice(0, 80)}`);
+      this.#options.drops.count('frame.malformed', this.node, { reason: messageOf(error).slice(0, 80) });
       return;
     }
     try {
@@ -168,42 +184,47 @@ export class NodeLink {
     } catch (error) {
       // A fault of ours in one message must not take the link, let alone the process, with it.
       this.#options.log.error('message.failed', { node: this.node, resource: message.route.resource, error });
-      this.#refuse(message, 'the cloud failed on this message');
+      this.#refuse(message, 'the cloud failed on this message', 'our fault');
     }
   }
 
-  #dispatch(message: BeehiveMessage): void {
-    const { handlers, drops } = this.#options;
-    const take = (refusal: Refusal): void => {
-      if (refusal !== undefined) this.#refuse(message, refusal.refused);
-    };
-    switch (destinationOf(message)) {
+  #dispatch(received: BeehiveMessage): void {
+    const { handlers, drops, owns, clock } = this.#options;
+    const verdict = judge(received, this.node, owns);
+    if ('refused' in verdict) return this.#refuse(received, verdict.refused, verdict.kind);
+    const { to, route, message, left } = verdict;
+    if (left !== undefined) drops.count('message.narrowed', `${this.node} ${route.name}`, { reason: left });
+    switch (to) {
       case 'keepalive':
-        this.#keepaliveMs = this.#options.clock.monotonic();
+        this.#keepaliveMs = clock.monotonic();
         return;
       case 'answer':
         if (!this.#window.settle(message)) drops.count('answer.unasked', this.node, { resource: message.route.resource });
         return;
-      case 'uploads':
+      case 'upload':
         return handlers.upload(this, message, (fault) => this.#uploaded(message, fault));
-      case 'devicecontroller':
-        return take(handlers.device(this, message));
-      case 'edgecontroller':
-        return take(handlers.node(this, message));
-      case 'forged':
-        return take({ refused: `a node may not speak as ${message.route.source}` });
+      default: {
+        const refusal = handlers[to](this, message);
+        if (refusal !== undefined) this.#refuse(message, refusal.refused, route.name);
+      }
     }
   }
 
   #uploaded(message: BeehiveMessage, fault: string | undefined): void {
-    if (fault !== undefined) this.#refuse(message, fault);
+    if (fault !== undefined) this.#refuse(message, fault, 'upload');
     else if (this.peer === 'hivelet') this.send(responseTo(message, this.#options.clock.now()));
   }
 
   /** Our edges are told; a KubeEdge edge only where it waits for an answer (defect C23). */
-  #refuse(message: BeehiveMessage, reason: string): void {
+  #refuse(message: BeehiveMessage, reason: string, kind: string): void {
     const { clock, drops } = this.#options;
-    drops.count('message.refused', `${this.node}: ${reason}`, { resource: message.route.resource, source: message.route.source });
+    const { resource, source } = message.route;
+    drops.count('message.refused', `${this.node} ${kind}`, {
+      node: this.node,
+      reason,
+      resource: resource.slice(0, 300),
+      source: source.slice(0, 100),
+    });
     if (this.peer === 'hivelet' || message.route.operation === operation.query) {
       this.send(responseTo(message, clock.now(), { operation: 'error', content: reason }));
     }

@@ -144,6 +144,11 @@ export class DeviceController implements Module {
     );
   }
 
+  /** The device of this id is bound to the node. */
+  binds(node: string, id: string): boolean {
+    return this.#parts?.book.bound(node, id) !== undefined;
+  }
+
   /** See `Reported.dutyChanged`. */
   dutyChanged(node: string | undefined, afresh: boolean): void {
     this.#parts?.reported.dutyChanged(node, afresh);

@@ -42,16 +42,11 @@ export class NodeTalk {
     this.#options = options;
   }
 
-  /** Takes `<namespace>/nodestatus/<node>` and `<namespace>/node/<node>` of the node itself. */
+  /** Takes `<namespace>/nodestatus/<node>` and `<namespace>/node/<node>`; that it is the node itself that speaks, the hub has checked. */
   receive(from: EdgeNode, message: BeehiveMessage): Refusal {
-    const [namespace = '', kind, name, ...rest] = message.route.resource.split('/');
+    const [namespace = '', kind] = message.route.resource.split('/');
     const verb = message.route.operation;
-    if (rest.length > 0 || (kind !== 'nodestatus' && kind !== 'node')) {
-      return { refused: `${verb} of ${message.route.resource} is not served by this cloud` };
-    }
-    if (name !== from.node) return { refused: `node ${from.node} may not speak for ${message.route.resource}` };
-    if (verb === operation.query && kind === 'node') return this.#query(from, message);
-    if (verb !== operation.insert && verb !== operation.update) return { refused: `${verb} of a node is not served by this cloud` };
+    if (verb === operation.query) return this.#query(from, message);
     const content = contentObject(message.content);
     const word = content === undefined ? undefined : readNodeWord(content, kind === 'node' ? operation.insert : verb);
     const keeper = this.#options.keeper(from.node);

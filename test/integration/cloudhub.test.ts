@@ -48,12 +48,15 @@ async function startHub(over: Partial<CloudHubOptions> = {}, clock: Clock = syst
       device: (_link, message) => {
         taken.push(message);
         if (message.route.resource.includes('poison')) throw new Error('a fault of ours');
-        return message.route.resource.includes('foreign') ? { refused: 'device is not bound to node' } : undefined;
+        return undefined;
       },
       node: () => ({ refused: 'not served' }),
+      object: () => ({ refused: 'not served' }),
+      held: () => ({ refused: 'not served' }),
       upload: (_link, _message, stored) => stored(),
       heard: () => undefined,
     },
+    owns: { device: (_node, id) => id !== 'foreign', object: () => false, podElsewhere: () => false },
     ...over,
   });
   const edges: FakeEdge[] = [];
@@ -201,7 +204,7 @@ test('refusals are answered with their reason; a fault of ours costs one message
     const { route, content } = await edge.ask({ ...MESSAGE, ...fields });
     return `${route.operation} ${String(content)}`;
   };
-  assert.is(await answerTo({ resource: 'device/foreign/twin/edge_updated' }), 'error device is not bound to node');
+  assert.is(await answerTo({ resource: 'device/foreign/twin/edge_updated' }), 'error device foreign is not bound to node pi-1');
   assert.is(await answerTo({ resource: 'device/poison/twin/edge_updated' }), 'error the cloud failed on this message');
   assert.is(await answerTo({ source: 'devicecontroller' }), 'error a node may not speak as devicecontroller');
   assert.is(await answerTo({ source: 'bus', group: 'user', operation: 'upload' }), 'response OK');

@@ -89,6 +89,11 @@ export class Downstream implements Module {
     return this.#parts?.location.uses(node, key) === true;
   }
 
+  /** The node that the pod is bound to; undefined when the pod is of no edge node, or not known. */
+  nodeOf(pod: { namespace: string; name: string }): string | undefined {
+    return this.#parts?.location.nodeOf(pod);
+  }
+
   /** True for nodes with the label `node-role.kubernetes.io/edge`. */
   isEdge(node: string): boolean {
     return this.#parts !== undefined && shelfOf(this.#parts, 'node').objects.has(node);

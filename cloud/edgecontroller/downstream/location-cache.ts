@@ -55,6 +55,10 @@ export class LocationCache {
     return this.#uses.get(node)?.has(key) === true;
   }
 
+  nodeOf(pod: { namespace: string; name: string }): string | undefined {
+    return this.#pods.get(keyOf(pod))?.node;
+  }
+
   /** What this pod uses, itself too. */
   usedBy(pod: { namespace: string; name: string }): ReadonlySet<string> {
     return this.#pods.get(keyOf(pod))?.keys ?? NONE;

@@ -1,4 +1,4 @@
-/** Owns what nodes ask and say of the objects that concern them: queries, and pods that are over. Everything else is denied. */
+/** Owns what nodes ask and say of the objects that concern them: queries, and pods that are over. */
 import type { Clock } from '#beehive/clock.ts';
 import { messageOf } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
@@ -27,7 +27,7 @@ export interface ObjectTalkOptions {
   api: KubeApi;
   clock: Clock;
   log: Logger;
-  source: { uses(node: string, key: string): boolean; look(node: string, key: string): Look };
+  source: { look(node: string, key: string): Look };
 }
 
 /** An answer is an object of KubeEdge's object queue: sent so often. */
@@ -40,21 +40,13 @@ export class ObjectTalk {
     this.#options = options;
   }
 
-  /** Queries of anything but nodes, and words of pods that are gone at the edge. */
-  takes({ route }: BeehiveMessage): boolean {
-    const type = route.resource.split('/')[1];
-    return route.operation === operation.query ? type !== 'node' : route.operation === operation.delete && type === 'pod';
-  }
-
+  /** Takes queries and words of pods that are gone at the edge. That they are about what the node uses, the hub has checked. */
   receive(from: AskingNode, message: BeehiveMessage): Refusal {
     const { resource } = message.route;
     const name = parseDownKey(resource);
     if (name === undefined) return { refused: `${message.route.operation} of ${resource} is not served by this cloud` };
     if (message.route.operation === operation.delete) return this.#ended(from, message, name);
-    const { source: objects } = this.#options;
-    if (!objects.uses(from.node, resource))
-      return { refused: `no pod of node ${from.node} uses ${name.type} ${name.namespace}/${name.name}` };
-    const look = objects.look(from.node, resource);
+    const look = this.#options.source.look(from.node, resource);
     if (look.state === 'wanted') this.#answer(from, message, look.object);
     else void this.#ask(from, message, name);
     return undefined;

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
-export const kinds = ['unit', 'integration', 'e2e'] as const;
+export const kinds = ['unit', 'integration', 'security', 'e2e'] as const;
 export type Kind = (typeof kinds)[number];
 
 export interface TestFile {
@@ -18,7 +18,7 @@ const DEFAULT_TIMEOUT_MS = 120_000;
 const unitMs: Record<string, number> = { ms: 1, s: 1000, min: 60_000 };
 
 /**
- * All `*.test.ts` below `test/unit`, `test/integration`, `test/e2e` whose path contains one of `filters` (all of them when there is none).
+ * All `*.test.ts` below `test/unit`, `test/integration`, `test/security`, `test/e2e` whose path contains one of `filters` (all of them when there is none).
  * Folders named `fixtures` are left out. Sorted by kind, then by path.
  */
 export function findTestFiles(root: string, options: { kinds: readonly Kind[]; filters: readonly string[] }): TestFile[] {

@@ -1,12 +1,10 @@
-/** Who may connect, where messages go, when a link is dead, and what is logged of what is dropped. */
+/** Who may connect, when a link is dead, and what is logged of what is dropped. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createLogger } from '#beehive/log.ts';
-import { destinationOf } from '#cloud/cloudhub/dispatch.ts';
 import { DropLog } from '#cloud/cloudhub/drop-log.ts';
 import { identify } from '#cloud/cloudhub/identity.ts';
 import { causeOfDeath, type Vitals } from '#cloud/cloudhub/liveness.ts';
-import { createMessage } from '#wire/message.ts';
 import { FakeClock } from '#test/support/fake-clock.ts';
 
 const kubeedge = { node_id: 'pi', project_id: 'p', connectionuse: 'msg' };
@@ -48,20 +46,6 @@ for (const [what, headers, commonName, allowUnbound, expected] of [
   });
 }
 
-for (const [what, fields, expected] of [
-  ['a keepalive', { source: 'websocket', operation: 'keepalive', resource: 'node' }, 'keepalive'],
-  ['a response, whatever its source', { source: 'devicecontroller', operation: 'response', resource: 'x', parentId: 'p' }, 'answer'],
-  ['a response without a parent', { source: 'edged', operation: 'response', resource: 'x' }, 'answer'],
-  ['a refusal', { source: 'twin', operation: 'error', resource: 'x', parentId: 'p' }, 'answer'],
-  ['an upload', { source: 'bus', group: 'user', operation: 'upload', resource: '$hw/events/upload/x' }, 'uploads'],
-  ['an upload of another group', { source: 'bus', operation: 'upload', resource: 'x' }, 'edgecontroller'],
-  ['a report', { source: 'twin', operation: 'update', resource: 'device/x/twin/edge_updated' }, 'devicecontroller'],
-  ['a node status', { source: 'edged', group: 'meta', operation: 'update', resource: 'default/nodestatus/pi' }, 'edgecontroller'],
-  ['a forged message', { source: 'edgecontroller', operation: 'update', resource: 'default/node/pi' }, 'forged'],
-] as const) {
-  test(`${what} goes to ${expected}`, () => assert.is(destinationOf(createMessage(0, { group: 'resource', ...fields })), expected));
-}
-
 const alive: Vitals = {
   nowMs: 100_000,
   lastTickMs: 95_000,
@@ -101,13 +85,21 @@ test('of what is dropped the first is logged at once, the rest as a count once a
   assert.is(drops.total, 502);
 });
 
-test('reasons made up by a peer take no room', () => {
+test('what a peer makes up takes neither room nor log: 200 lines a minute at most, and then how many there were', async () => {
   const clock = new FakeClock();
-  let lines = 0;
-  const drops = new DropLog({ clock, log: createLogger({ clock, write: () => (lines += 1) }) });
-  for (let count = 0; count < 1000; count++) drops.count('x', `reason ${count}`);
-  assert.is(drops.total, 1000);
-  assert.is(lines, 1000);
+  const lines: string[] = [];
+  const drops = new DropLog({
+    clock,
+    log: createLogger({ clock, write: ({ event, fields }) => lines.push(`${event} ${JSON.stringify(fields)}`) }),
+  });
+  for (let count = 0; count < 5000; count++) drops.count('x', 'pi-1', { reason: `reason ${count}` });
+  assert.equal(lines, ['x {"reason":"reason 0"}']);
+  for (let count = 0; count < 5000; count++) drops.count('x', `node-${count}`);
+  assert.is(lines.length, 200);
+  await clock.advance(60_000);
+  drops.count('x', 'pi-2');
+  assert.is(drops.total, 10_001);
+  assert.equal(lines.slice(200), ['drops.unlogged {"count":4801}', 'x {"reason":"pi-2"}']);
 });
 
 test.run();

@@ -10,6 +10,7 @@ import { TestAccounts } from '#test/support/broker-accounts.ts';
 import { BrokerWorld } from '#test/support/broker-world.ts';
 import { createTestAuthority } from '#test/support/certificates.ts';
 import { needing } from '#test/support/peers.ts';
+import { broken, generator } from '#test/support/seeded.ts';
 import { until, within } from '#test/support/until.ts';
 
 const CASES = 1_000;
@@ -18,27 +19,6 @@ const world = new BrokerWorld();
 const tlsTest = needing(test, 'openssl');
 const authority = createTestAuthority();
 const server = authority.issue('broker', { server: true });
-
-/** Always the same cases (mulberry32). */
-function generator(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
-/** The example with some bytes changed, cut off, or repeated. */
-function broken(example: Buffer, random: () => number): Buffer {
-  const bytes = Buffer.from(example);
-  const at = (): number => Math.floor(random() * bytes.length);
-  for (let left = 1 + Math.floor(random() * 8); left > 0; left--) bytes[at()] = Math.floor(random() * 256);
-  const kind = random();
-  if (kind < 0.3) return bytes.subarray(0, at());
-  return kind < 0.5 ? Buffer.concat([bytes, bytes.subarray(at())]) : bytes;
-}
 
 /** Sends all of it and waits until the other side has ended it, or ends it. */
 function throwAt(port: number, bytes: Buffer): Promise<void> {

@@ -9,8 +9,8 @@ import {
   type RawAnswer,
   type RawRequest,
   type TestApiServer,
-} from '../support/api-server.ts';
-import { RBAC } from '../support/api-rights.ts';
+} from '#test/support/api-server.ts';
+import { RBAC } from '#test/support/api-rights.ts';
 
 const SECRET = 'c2VjcmV0LW9mLXRoZS1oYWxs';
 /** What `view` shows, by group and resource. */
