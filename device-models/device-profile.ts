@@ -1,4 +1,5 @@
 /** Owns the one internal form of a device: what every generation of Device and DeviceModel is read into (DESIGN D4). */
+import type { ReportPolicy } from './report-policy.ts';
 import type { ValueType } from './values.ts';
 
 /** Everything a node needs to run one device. Plain JSON: it crosses the link and is stored as it is. */
@@ -36,8 +37,10 @@ export interface PropertyProfile {
   visitor?: { protocol: string; config: Record<string, unknown> };
   /** How often it is read, ms. */
   collectCycleMs: number;
-  /** How often it is reported even when unchanged, ms; 0 = with each collection. */
+  /** How often it is reported even when unchanged, ms; 0 = none given. */
   reportCycleMs: number;
+  /** Absent: on change, at least every report cycle. */
+  reportPolicy?: ReportPolicy;
   /** Half of the visitor's |scale|: two numbers closer than this are the same value. 0 when exact. */
   tolerance: number;
   /** What the API wants; absent = withdrawn or never set. */

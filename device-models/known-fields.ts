@@ -22,10 +22,12 @@ const bluetooth: Shape = {
   },
 };
 const customized: Shape = { protocolName: null, configData: null };
+const reportPolicy: Shape = { mode: null, deadband: null, heartbeat: null };
 const visitor: Shape = {
   propertyName: null,
   reportCycle: null,
   collectCycle: null,
+  reportPolicy,
   customizedValues: null,
   opcua: { nodeID: null, browseName: null },
   modbus,
@@ -53,6 +55,7 @@ const model: Shape = {
       type: { int: typed, string: typed, double: typed, float: typed, boolean: typed, bytes: typed },
       ...typed,
       visitors: customized,
+      reportPolicy,
     },
   },
 };
@@ -97,6 +100,7 @@ const device: Shape = {
       visitors: customized,
       reportCycle: null,
       collectCycle: null,
+      reportPolicy,
       reportToCloud: null,
       pushMethod: null,
     },

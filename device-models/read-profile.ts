@@ -11,6 +11,7 @@ import type { ModelProperty } from './model-property.ts';
 import { ProblemList, quoted } from './problem.ts';
 import type { Problem } from './problem.ts';
 import { readNode } from './node-selector.ts';
+import { fittingPolicy } from './report-policy.ts';
 import { readProtocol, sameProtocol } from './protocol-block.ts';
 import type { ProtocolBlock } from './protocol-block.ts';
 import { modelMissing } from './surroundings.ts';
@@ -61,7 +62,13 @@ export function readProfile(device: Fields, model: Fields | undefined): { profil
 }
 
 function inModel({ path, at, ...visitor }: Visitor): Visitor {
-  return { ...visitor, path: `model:${path}`, ...(at === undefined ? {} : { at: `model:${at}` }) };
+  const { policyAt } = visitor;
+  return {
+    ...visitor,
+    path: `model:${path}`,
+    ...(at === undefined ? {} : { at: `model:${at}` }),
+    ...(policyAt === undefined ? {} : { policyAt: `model:${policyAt}` }),
+  };
 }
 
 /** Checks a DeviceModel by itself; never throws. */
@@ -174,12 +181,14 @@ interface PropertyParts {
 function readProperty({ name, known, twin, visitor }: PropertyParts, problems: ProblemList): PropertyProfile {
   const base: ModelProperty = known ?? { name, type: twin?.type ?? 'string', accessMode: 'ReadWrite' };
   const desired = readDesired(base, twin, problems);
-  const { config, protocol = '', collectCycleMs = DEFAULT_COLLECT_MS, reportCycleMs = 0 } = visitor ?? {};
+  const { config, protocol = '', collectCycleMs = DEFAULT_COLLECT_MS, reportCycleMs = 0, policyAt = '' } = visitor ?? {};
+  const reportPolicy = fittingPolicy(visitor?.reportPolicy, { type: base.type, path: policyAt }, problems);
   return {
     ...base,
     ...(config === undefined ? {} : { visitor: { protocol, config } }),
     collectCycleMs,
     reportCycleMs,
+    ...(reportPolicy === undefined ? {} : { reportPolicy }),
     tolerance: config === undefined ? 0 : toleranceOf(base, protocol, config),
     ...(desired === undefined ? {} : { desired }),
   };

@@ -7,6 +7,8 @@ import type { ProblemList } from './problem.ts';
 import { kindsIn, protocolNameOf } from './protocol-block.ts';
 import { readCycle } from './cycles.ts';
 import type { CycleUnit } from './cycles.ts';
+import { readReportPolicy } from './report-policy.ts';
+import type { ReportPolicy } from './report-policy.ts';
 
 export interface Visitor {
   property: string;
@@ -20,6 +22,9 @@ export interface Visitor {
   at?: string;
   collectCycleMs?: number;
   reportCycleMs?: number;
+  reportPolicy?: ReportPolicy;
+  /** Where the policy is written. */
+  policyAt?: string;
 }
 
 /** Visitors of the Device by property: `spec.properties[].visitors` (v1beta1), then `spec.propertyVisitors[]` (v1alpha2). */
@@ -59,8 +64,8 @@ function readList(spec: Fields | undefined, problems: ProblemList): Map<string, 
       return problems.condition(`${path}.propertyName`, 'is missing, so the visitor is left out: name a property');
     if (found.has(property))
       return problems.warn(`${path}.propertyName`, `${quoted(property)} has a visitor already, which counts: remove one`);
-    const cycles = readCycles({ entry, path, unit: 'nanoseconds-or-milliseconds' }, problems);
-    found.set(property, { property, path, ...readKinds(entry, path, problems), ...cycles });
+    const timing = readTiming({ entry, path, unit: 'nanoseconds-or-milliseconds' }, problems);
+    found.set(property, { property, path, ...readKinds(entry, path, problems), ...timing });
   });
   return found;
 }
@@ -107,13 +112,13 @@ function readPerProperty(spec: Fields | undefined, problems: ProblemList): Map<s
     const entry = fieldsOf(written) ?? {};
     const property = nameOf(field(entry, 'name'));
     if (property === undefined || found.has(property)) return;
-    const cycles = readCycles({ entry, path, unit: 'milliseconds' }, problems);
+    const timing = readTiming({ entry, path, unit: 'milliseconds' }, problems);
     if (fieldsAt(entry, 'pushMethod') !== undefined) {
       problems.warn(`${path}.pushMethod`, 'is not used here: the value is in the twin and on its MQTT topics');
     }
     const visitors = fieldsAt(entry, 'visitors');
-    if (visitors === undefined && Object.keys(cycles).length === 0) return;
-    found.set(property, { property, path: `${path}.visitors`, ...readNamed(visitors, `${path}.visitors`, problems), ...cycles });
+    if (visitors === undefined && Object.keys(timing).length === 0) return;
+    found.set(property, { property, path: `${path}.visitors`, ...readNamed(visitors, `${path}.visitors`, problems), ...timing });
   });
   return found;
 }
@@ -126,19 +131,24 @@ function readNamed(visitors: Fields | undefined, path: string, problems: Problem
   return { protocol, at: `${path}.configData`, config };
 }
 
-interface CycleSource {
+interface TimingSource {
   entry: Fields;
   path: string;
   unit: CycleUnit;
 }
 
-function readCycles({ entry, path, unit }: CycleSource, problems: ProblemList): Pick<Visitor, 'collectCycleMs' | 'reportCycleMs'> {
+type Timing = Pick<Visitor, 'collectCycleMs' | 'reportCycleMs' | 'reportPolicy' | 'policyAt'>;
+
+function readTiming({ entry, path, unit }: TimingSource, problems: ProblemList): Timing {
   const collect = readCycle(field(entry, 'collectCycle'), unit);
   const report = readCycle(field(entry, 'reportCycle'), unit);
   if (collect !== undefined && 'fault' in collect)
     problems.condition(`${path}.collectCycle`, `${collect.fault}; the default of 1 s is taken`);
-  if (report !== undefined && 'fault' in report) problems.condition(`${path}.reportCycle`, `${report.fault}; each collection is reported`);
+  if (report !== undefined && 'fault' in report) problems.condition(`${path}.reportCycle`, `${report.fault}; each change is reported`);
+  const policyAt = `${path}.reportPolicy`;
+  const reportPolicy = readReportPolicy({ written: field(entry, 'reportPolicy'), path: policyAt, unit }, problems);
   return {
+    ...(reportPolicy === undefined ? {} : { reportPolicy, policyAt }),
     ...(collect !== undefined && 'ms' in collect ? { collectCycleMs: collect.ms } : {}),
     ...(report !== undefined && 'ms' in report ? { reportCycleMs: report.ms } : {}),
   };
