@@ -35,10 +35,17 @@ export function toText(type: ValueType, value: PropertyValue, scale: Decimal): s
 }
 
 function integerText(value: PropertyValue, scale: Decimal): string {
-  const number = typeof value === 'bigint' ? truncated(times(scale, value)) : wholePart(numberIn(value) * toNumber(scale));
-  const text = String(number);
-  if (parseInt64(text) === undefined) throw new HiveletError('VALUE_INVALID', `${text} is beyond the 64 bits of an int`);
-  return text;
+  const number = typeof value === 'bigint' ? whole(value, scale) : wholePart(numberIn(value) * toNumber(scale));
+  if (BigInt.asIntN(64, number) !== number) throw new HiveletError('VALUE_INVALID', `${number} is beyond the 64 bits of an int`);
+  return String(number);
+}
+
+function whole(value: bigint, scale: Decimal): bigint {
+  return isOne(scale) ? value : truncated(times(scale, value));
+}
+
+function isOne({ coefficient, exponent }: Decimal): boolean {
+  return coefficient === 1n && exponent === 0;
 }
 
 function wholePart(value: number): bigint {
@@ -103,7 +110,7 @@ export function toDevice(property: PropertyProfile, desired: string, scale: Deci
 }
 
 function unscaled(value: number, scale: Decimal): number {
-  return scale.coefficient === 1n && scale.exponent === 0 ? value : value / toNumber(scale);
+  return isOne(scale) ? value : value / toNumber(scale);
 }
 
 /** Hexadecimal, as it is reported, or base64, as Kubernetes writes bytes. */

@@ -102,7 +102,9 @@ export class DesiredWriter {
 
   /** One sentence per desired value that is not written. */
   refusals(): string[] {
-    return [...this.#wishes.values()].flatMap(({ state }) => (state.phase === 'refused' ? [state.reason] : []));
+    const reasons: string[] = [];
+    for (const { state } of this.#wishes.values()) if (state.phase === 'refused') reasons.push(state.reason);
+    return reasons;
   }
 
   /** Resolves when no write is under way; those that are have to be aborted by the caller. */
@@ -113,7 +115,10 @@ export class DesiredWriter {
   }
 
   #step(name: string, input: DesiredInput): void {
-    const wish = this.#wishes.get(name) ?? { state: NO_DESIRED, gotAt: 0 };
+    const known = this.#wishes.get(name);
+    // Most properties are never desired.
+    if (known === undefined && input.kind === 'withdrawn') return;
+    const wish = known ?? { state: NO_DESIRED, gotAt: 0 };
     const before = wish.state;
     const { state, effect } = stepDesired(before, input);
     wish.state = state;

@@ -5,7 +5,7 @@ import { HiveletError, isHiveletError, messageOf } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
 import { backoff } from '#beehive/retry.ts';
 import type { DeviceProfile } from '#device-models/device-profile.ts';
-import type { Connection, PropertyValue, PubSub, Reading } from '../contract.ts';
+import type { Connection, Point, PropertyValue, PubSub, Reading } from '../contract.ts';
 import { Alarm, Background } from './abortable.ts';
 import type { Binding, BoundPoint } from './binding.ts';
 import { toText } from './convert.ts';
@@ -41,8 +41,11 @@ export class DeviceRunner {
   readonly #failing: Map<string, string>;
   /** Taken from the schedule but not read, because the device did not answer. */
   readonly #owed = new Set<string>();
+  /** What is asked for when these names are due. */
+  readonly #asked = new WeakMap<readonly string[], readonly Point[]>();
   /** Counts writes per property: a reading that began before a write ended is older than its read-back. */
   readonly #writes = new Map<string, number>();
+  #allWrites = 0;
   #liveness: Liveness = UNTRIED;
   #cycleMs = Infinity;
   #texts = new Map<string, string>();
@@ -139,25 +142,34 @@ export class DeviceRunner {
     const { signal } = this.#stopping;
     const { names, cycleMs } = this.#schedule.take(clock.monotonic());
     this.#cycleMs = Number.isFinite(cycleMs) ? cycleMs : this.#cycleMs;
-    for (const name of names) this.#owed.add(name);
-    const due = [...this.#owed].flatMap((name) => this.#deps.binding.points.get(name) ?? []);
+    const due = this.#pointsOf(this.#owed.size === 0 ? names : [...new Set([...this.#owed, ...names])]);
     if (due.length === 0) return;
     const job = async (connection: Connection): Promise<void> => this.#read(connection, due, { signal, urgent: false });
     try {
       await (this.#liveness.reachable === false ? link.probe(job, signal) : link.read(job, signal));
     } catch (error) {
       if (signal.aborted) throw error;
+      for (const { name } of due) this.#owed.add(name);
       this.#missed(error);
     }
   }
 
-  async #read(connection: Connection, due: readonly BoundPoint[], options: { signal: AbortSignal; urgent: boolean }): Promise<void> {
-    const before = new Map(this.#writes);
-    const points = due.map(({ point }) => point);
+  /** The same array for the same one: a plugin may keep what it made of it. */
+  #pointsOf(names: readonly string[]): readonly Point[] {
+    let points = this.#asked.get(names);
+    if (points === undefined) {
+      points = names.flatMap((name) => this.#deps.binding.points.get(name)?.point ?? []);
+      this.#asked.set(names, points);
+    }
+    return points;
+  }
+
+  async #read(connection: Connection, points: readonly Point[], options: { signal: AbortSignal; urgent: boolean }): Promise<void> {
+    const before = { all: this.#allWrites, each: new Map(this.#writes) };
     const readings = await connection.read(this.#deps.binding.link, points, options);
-    for (const { name } of points) this.#owed.delete(name);
-    const fresh = readings.filter(({ name }) => this.#writes.get(name) === before.get(name));
-    this.#showed(fresh);
+    if (this.#owed.size > 0) for (const { name } of points) this.#owed.delete(name);
+    const isFresh = ({ name }: Reading): boolean => this.#writes.get(name) === before.each.get(name);
+    this.#showed(before.all === this.#allWrites ? readings : readings.filter(isFresh));
     if (connection.subscribe !== undefined && this.#subscribed !== connection) this.#background.run(this.#subscribe(connection));
   }
 
@@ -246,6 +258,7 @@ export class DeviceRunner {
       await this.#deps.link.urgent(async (connection) => {
         await connection.write(this.#deps.binding.link, { point: bound.point, value }, { signal, urgent: true });
         this.#writes.set(name, (this.#writes.get(name) ?? 0) + 1);
+        this.#allWrites++;
       }, signal);
     } catch (error) {
       if (!signal.aborted && isHiveletError(error, 'DEVICE_UNREACHABLE')) this.#missed(error);
@@ -258,7 +271,7 @@ export class DeviceRunner {
   async #readBack(bound: BoundPoint): Promise<void> {
     const { signal } = this.#stopping;
     try {
-      await this.#deps.link.urgent((connection) => this.#read(connection, [bound], { signal, urgent: true }), signal);
+      await this.#deps.link.urgent((connection) => this.#read(connection, [bound.point], { signal, urgent: true }), signal);
     } catch (error) {
       if (!signal.aborted) this.#deps.log.debug('mapper.read-back.failed', { property: bound.point.name, error });
     }

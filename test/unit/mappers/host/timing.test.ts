@@ -47,7 +47,7 @@ test('properties with the same cycle are read together, at once and then in thei
     ],
     100,
   );
-  const taken: [number, string[]][] = [];
+  const taken: [number, readonly string[]][] = [];
   for (let now = schedule.nextAt(); now < 1700; now = schedule.nextAt()) taken.push([now, schedule.take(now).names]);
   assert.equal(taken, [
     [100, ['a', 'c', 'b']],
