@@ -74,7 +74,20 @@ export default defineConfig([
     rules: { 'max-lines': size['max-lines'] },
   },
   {
+    // Simulated Bluetooth, taken over as it is: it stands for a radio, so that real time is its own.
+    files: ['mappers/bluetooth/sim/*.js'],
+    languageOptions: {
+      globals: Object.fromEntries(
+        ['Buffer', 'performance', 'setImmediate', 'clearTimeout', 'clearInterval', 'Atomics', 'SharedArrayBuffer', ...timers].map(
+          (name) => [name, 'readonly'],
+        ),
+      ),
+    },
+    rules: { 'max-lines': 'off', 'no-unused-vars': 'off' },
+  },
+  {
     files: ['**/*.ts'],
+    ignores: ['mappers/bluetooth/sim/*.d.ts'],
     extends: [tseslint.configs.strictTypeChecked],
     plugins: { house: { rules: { imports: importRule } } },
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },

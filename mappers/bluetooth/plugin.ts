@@ -1,0 +1,26 @@
+/** Owns the Bluetooth LE plugin: which devices share the adapter, and how one is reached. */
+import type { MapperPlugin } from '../contract.ts';
+import { readAccess, type BluetoothAccess } from './access.ts';
+import { Adapter } from './adapter.ts';
+import { BluetoothConnection } from './connection.ts';
+import { readLink, type BluetoothLink } from './link.ts';
+
+export interface BluetoothOptions {
+  /** Empty: the machine's own adapter. Else the path, or host:port, where a controller speaks H4, as `hivelet simulate sensortag` offers one. */
+  hci?: string;
+}
+
+export function createBluetoothPlugin({ hci = '' }: BluetoothOptions = {}): MapperPlugin<BluetoothLink, BluetoothAccess> {
+  let adapter: Adapter | undefined;
+  return {
+    protocol: 'bluetooth',
+    link: readLink,
+    access: readAccess,
+    linkKey: ({ address }) => address,
+    async open(link, { clock, log, signal }) {
+      adapter ??= new Adapter({ hci, clock, log });
+      const { session, tag } = await adapter.session(link, signal);
+      return new BluetoothConnection({ session, tag, clock, log });
+    },
+  };
+}

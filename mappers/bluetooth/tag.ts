@@ -1,0 +1,139 @@
+/** Owns one wanted device: who wants it, its session while there is one, and why there is none. */
+import type { Clock } from '#beehive/clock.ts';
+import { HiveletError } from '#beehive/errors.ts';
+import { backoff } from '#beehive/retry.ts';
+import { race } from './race.ts';
+import type { Session } from './session.ts';
+
+interface Waiter {
+  resolve: (session: Session) => void;
+  reject: (error: Error) => void;
+}
+
+/** At first a device that is there answers within a few advertising intervals; later it is worth a longer wait. */
+const FIRST_WAIT_MS = 5000;
+const LATER_WAIT_MS = 20_000;
+const FIRST_PAUSE_MS = 250;
+const LAST_PAUSE_MS = 8000;
+/** The device is looked for whether somebody waits or not: asking again costs nothing. */
+const RETRY_MS = 1000;
+
+export class Tag {
+  readonly address: string;
+  readonly timeoutMs: number;
+  /** As `Session` has it. */
+  readonly barred = new Map<string, string>();
+  /** Characteristic -> the text that was written to it last, by property. */
+  readonly written = new Map<string, string>();
+  /** A link to it is being made. */
+  connecting = false;
+  /** Monotonic ms before which no link is tried again. */
+  notBefore = -Infinity;
+  readonly #clock: Clock;
+  readonly #wishes = new Set<AbortSignal>();
+  readonly #waiters = new Set<Waiter>();
+  #pauses: Generator<number, never>;
+  #session: Session | undefined;
+  /** A lost link that nobody was told of. */
+  #loss: Error | undefined;
+  #failure: HiveletError | undefined;
+  #waited = false;
+
+  constructor({ address, timeoutMs, clock }: { address: string; timeoutMs: number; clock: Clock }) {
+    this.address = address;
+    this.timeoutMs = timeoutMs;
+    this.#clock = clock;
+    this.#pauses = this.#newPauses();
+  }
+
+  /** As noble calls it. */
+  get id(): string {
+    return this.address.replaceAll(':', '');
+  }
+
+  get session(): Session | undefined {
+    return this.#session;
+  }
+
+  get wanted(): boolean {
+    return this.#wishes.size > 0;
+  }
+
+  /** It is wanted until `signal` aborts; `over` is told when nobody wants it any more. */
+  want(signal: AbortSignal, over: () => void): void {
+    if (this.#wishes.has(signal)) return;
+    this.#wishes.add(signal);
+    const onAbort = (): void => {
+      this.#wishes.delete(signal);
+      if (!this.wanted) over();
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+  }
+
+  /** A session that stands, now or soon. A link that was lost is told once, at once: the device is away. Throws DEVICE_UNREACHABLE. */
+  wait(signal: AbortSignal, fault: HiveletError | undefined): Promise<Session> {
+    const loss = this.#loss;
+    this.#loss = undefined;
+    if (this.#session !== undefined) return Promise.resolve(this.#session);
+    if (loss !== undefined) return Promise.reject(loss);
+    if (fault !== undefined) return Promise.reject(fault);
+    const ms = this.#waited ? LATER_WAIT_MS : FIRST_WAIT_MS;
+    this.#waited = true;
+    return race<Session>({
+      clock: this.#clock,
+      ms,
+      late: () => this.#failure ?? this.#unheard(),
+      signals: [signal],
+      begin: (waiter) => {
+        this.#waiters.add(waiter);
+        return () => this.#waiters.delete(waiter);
+      },
+    });
+  }
+
+  /** A link stands. */
+  up(session: Session): void {
+    this.#session = session;
+    this.#failure = undefined;
+    this.#loss = undefined;
+    this.#pauses = this.#newPauses();
+    for (const { resolve } of this.#waiters) resolve(session);
+    session.ended.addEventListener(
+      'abort',
+      () => {
+        if (this.#session !== session) return;
+        this.#session = undefined;
+        this.#loss = session.ended.reason as Error;
+      },
+      { once: true },
+    );
+  }
+
+  /** A link could not be made; the next attempt comes later. */
+  failed(error: HiveletError): void {
+    this.#failure = error;
+    this.notBefore = this.#clock.monotonic() + this.#pauses.next().value;
+  }
+
+  /** It is not in the air, whatever kept a link from being made before. */
+  unheard(): void {
+    this.#failure = undefined;
+  }
+
+  /** Nobody can reach it now: those who wait are told. */
+  refuse(error: Error): void {
+    for (const { reject } of this.#waiters) reject(error);
+  }
+
+  #unheard(): HiveletError {
+    return new HiveletError(
+      'DEVICE_UNREACHABLE',
+      `${this.address} is not heard: switch it on and bring it nearer (\`hivelet discover ble\` shows what is heard)`,
+      { facts: { refused: true, retryMs: RETRY_MS } },
+    );
+  }
+
+  #newPauses(): Generator<number, never> {
+    return backoff(FIRST_PAUSE_MS, LAST_PAUSE_MS, () => this.#clock.random());
+  }
+}
