@@ -34,7 +34,8 @@ export function race<T>({ clock, ms, late, signals, begin }: RaceOptions<T>): Pr
     try {
       undo.push(begin({ resolve: (value) => end(() => resolve(value)), reject: (error) => end(() => reject(error)) }));
     } catch (error) {
-      end(() => reject(error));
+      const reason = error instanceof Error ? error : new Error(String(error));
+      end(() => reject(reason));
     }
     // It may have settled while it began.
     if (over) undo.at(-1)?.();
