@@ -13,6 +13,7 @@ import type { Problem } from './problem.ts';
 import { readNode } from './node-selector.ts';
 import { fittingPolicy } from './report-policy.ts';
 import { readProtocol, sameProtocol } from './protocol-block.ts';
+import { foreignSecret } from './secret-reference.ts';
 import type { ProtocolBlock } from './protocol-block.ts';
 import { modelMissing } from './surroundings.ts';
 import { toleranceOf } from './tolerance.ts';
@@ -34,6 +35,8 @@ export function readProfile(device: Fields, model: Fields | undefined): { profil
   const { properties: known, visitors: modelVisitors, problems: faults } = readModelParts(model);
   const templates = new Map([...modelVisitors].map(([name, visitor]) => [name, inModel(visitor)]));
   const block = readProtocol(device, model, problems);
+  const foreign = foreignSecret(block.config, namespaceOf(device));
+  if (foreign !== undefined) problems.condition('spec.protocol', foreign);
   const visitors = joined(readDeviceVisitors(device, problems), templates);
   const twins = readTwins(device, problems);
   const reference = nameOf(field(fieldsAt(device, 'spec', 'deviceModelRef'), 'name')) ?? '';

@@ -36,7 +36,7 @@ export function secretsNamedIn(value: unknown): { namespace: string; name: strin
     if (depth > 16) return;
     if (typeof each === 'string') return note(each, found);
     for (const item of listOf(each)) visit(item, depth + 1);
-    for (const item of Object.values<unknown>(fieldsOf(each) ?? ({}))) visit(item, depth + 1);
+    for (const item of Object.values<unknown>(fieldsOf(each) ?? {})) visit(item, depth + 1);
   };
   visit(value, 0);
   return [...found.values()];
@@ -55,14 +55,15 @@ function note(text: string, found: Map<string, { namespace: string; name: string
   }
 }
 
-/** Throws PROFILE_INVALID when the device names a Secret of another namespace: its own is all that its authors may be trusted with. */
-export function checkSecretNamespaces(config: unknown, { namespace, at }: { namespace: string; at: string }): void {
+/** What is wrong when the device names a Secret of another namespace: its own is all that its authors may be trusted with. */
+export function foreignSecret(config: unknown, namespace: string): string | undefined {
   const foreign = secretsNamedIn(config).find((secret) => secret.namespace !== namespace);
-  if (foreign === undefined) return;
-  const { namespace: theirs, name } = foreign;
-  throw new HiveletError(
-    'PROFILE_INVALID',
-    `${at}: names the Secret ${theirs}/${name}, but the Device is in namespace ${namespace}: copy the Secret there`,
-    { facts: { path: at } },
-  );
+  if (foreign === undefined) return undefined;
+  return `names the Secret ${foreign.namespace}/${foreign.name}, but the Device is in namespace ${namespace}: copy the Secret there`;
+}
+
+/** Throws PROFILE_INVALID for it. */
+export function checkSecretNamespaces(config: unknown, { namespace, at }: { namespace: string; at: string }): void {
+  const fault = foreignSecret(config, namespace);
+  if (fault !== undefined) throw new HiveletError('PROFILE_INVALID', `${at}: ${fault}`, { facts: { path: at } });
 }
