@@ -5,7 +5,7 @@ import { HiveletError } from '#beehive/errors.ts';
 import type { Connection, MapperPlugin, Point, Reading, RequestOptions } from '../contract.ts';
 import { readIioChannel, readIioLink, type IioChannel, type IioLink } from './channel.ts';
 import { DEFAULT_SCALE } from './scale.ts';
-import { findSensor, readChannel } from './sysfs.ts';
+import { findSensor, readChannel, sysfsUsable } from './sysfs.ts';
 
 export interface IioOptions {
   /** Where sysfs is mounted; default /sys. */
@@ -25,6 +25,11 @@ export function createIioPlugin({ sysfsRoot = '/sys' }: IioOptions = {}): Mapper
     defaultScale: DEFAULT_SCALE,
     minimumCycleMs: INTERVAL_MS,
     linkKey: ({ name, path }) => `iio:${path ?? name ?? ''}`,
+    usable: () => sysfsUsable(sysfsRoot),
+    async *discover(where, context) {
+      const { discoverIio } = await import('./discover.ts');
+      yield* discoverIio(sysfsRoot, where, context);
+    },
     async open(link, { clock, signal }) {
       signal.throwIfAborted();
       return new Sensor(await findSensor(sysfsRoot, link), clock);

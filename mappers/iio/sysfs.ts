@@ -3,6 +3,7 @@ import { readdir, readFile, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import type { Clock } from '#beehive/clock.ts';
 import { HiveletError, messageOf } from '#beehive/errors.ts';
+import type { Usability } from '../contract.ts';
 import type { IioLink } from './channel.ts';
 
 /** The DHT11 driver fails a good part of its reads; the next one usually works. */
@@ -26,6 +27,14 @@ export async function findSensor(root: string, { name, path: written }: IioLink)
   if (second !== undefined)
     throw absent(`${found.length} sensors have the name ${String(name)}: give path, for instance ${path.basename(first.directory)}`);
   return confined(root, first.directory);
+}
+
+/** The kernel makes the folder with its first sensor. */
+export async function sysfsUsable(root: string): Promise<Usability> {
+  const devices = path.join(root, 'bus/iio/devices');
+  const found = await readdir(devices).catch(() => undefined);
+  if (found !== undefined && found.length > 0) return { usable: true };
+  return { usable: false, reason: `${devices} has no sensor: enable one's overlay, \`hivelet board\` tells how` };
 }
 
 async function namedSensors(devices: string): Promise<{ directory: string; names: string[] }[]> {

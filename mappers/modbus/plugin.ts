@@ -1,6 +1,6 @@
 /** Owns the Modbus plugin: which devices share a line, and how a line is opened. */
-import { HiveletError } from '#beehive/errors.ts';
-import type { MapperPlugin } from '../contract.ts';
+import { HiveletError, messageOf } from '#beehive/errors.ts';
+import type { MapperPlugin, Usability } from '../contract.ts';
 import { readAccess, type ModbusAccess } from './access.ts';
 import { ModbusConnection } from './connection.ts';
 import { DEFAULT_SERIAL_PORTS, describeLine, linkKeyOf, readLink, type ModbusLink } from './link.ts';
@@ -22,6 +22,11 @@ export function createModbusPlugin({ allowedSerialPorts = DEFAULT_SERIAL_PORTS }
     access: readAccess,
     linkKey: linkKeyOf,
     sharedMedium: (link) => link.kind === 'rtu',
+    usable: serialUsable,
+    async *discover(where, context) {
+      const { discoverModbus } = await import('./discover/discover.ts');
+      yield* discoverModbus(where, context, allowedSerialPorts);
+    },
     async open(link, { clock, log, signal }) {
       if (link.kind === 'tcp') {
         const { openTcp } = await import('./tcp.ts');
@@ -34,6 +39,19 @@ export function createModbusPlugin({ allowedSerialPorts = DEFAULT_SERIAL_PORTS }
       return new ModbusConnection(await openRtu({ line: link.line, clock, log, signal }), (wanted) => checkLine(link, wanted));
     },
   };
+}
+
+/** TCP needs nothing; a serial line needs the native part of its package. */
+async function serialUsable(): Promise<Usability> {
+  try {
+    await import('serialport');
+    return { usable: true };
+  } catch (error) {
+    return {
+      usable: false,
+      reason: `Modbus TCP works, serial lines do not: ${messageOf(error)}; install the package serialport for this board`,
+    };
+  }
 }
 
 function checkLine(opened: ModbusLink, wanted: ModbusLink): void {
