@@ -7,8 +7,7 @@ import type { Config } from '#beehive/config.ts';
 import { createMemoryTrim } from '#beehive/memory-trim.ts';
 import type { Module } from '#beehive/module.ts';
 import { responseTo, type BeehiveMessage } from '#wire/message.ts';
-import { createMapperHost } from '../mappers/host/mapper-host.ts';
-import { createPlugins } from '../mappers/index.ts';
+import { createMappers, type Mappers } from '../mappers/mappers.ts';
 import { createBroker, type Broker } from './broker/broker.ts';
 import type { settings } from './config.ts';
 import { DeviceTwin } from './devicetwin/devicetwin.ts';
@@ -29,7 +28,7 @@ import { createMetaTable, createSubTopicTable, type MetaTable } from './store/me
 import { createObjectVersionTable } from './store/object-versions.ts';
 import { createTwinTable } from './store/twin-table.ts';
 import { createUploadTable } from './store/upload-table.ts';
-import { NODE_VERSION } from './version.ts';
+import { HIVELET_VERSION, NODE_VERSION } from './version.ts';
 
 /** A connection that comes and goes leaves as much to collect as this many changes. */
 const CONNECTION_WORK = 20;
@@ -42,6 +41,7 @@ export interface Parts {
   twin: DeviceTwin;
   broker: Broker;
   objects: StoredObjects;
+  mappers: Mappers;
 }
 
 /** What most rooms share. */
@@ -81,13 +81,14 @@ export function compose(options: ComposeOptions): Parts {
     answer: answering(ground, hub),
   });
   const meta = new MetaManager({ ...ground, versions: createObjectVersionTable(sqlite), cloud: hub });
+  const mappers = makeMappers(ground, { broker, twin, objects: meta.objects });
   const wanted: (Module | false | undefined)[] = [
     config.get('modules.deviceTwin.enable') && twin,
     config.get('modules.metaManager.enable') && meta,
     config.get('modules.eventBus.enable') && eventbus,
     brokerModule(broker),
     external && externalModule(external),
-    config.get('modules.mapperHost.enable') && makeHost(ground, { broker, twin, objects: meta.objects }),
+    config.get('modules.mapperHost.enable') && mappers,
     config.get('modules.edged.enable') && makeStatus(ground, hub),
     config.get('modules.edgeHub.enable') && hub,
     lastSeenModule(twin),
@@ -97,7 +98,7 @@ export function compose(options: ComposeOptions): Parts {
       work: () => committer.stats.jobs + CONNECTION_WORK * broker.stats().accepted,
     }),
   ];
-  return { modules: wanted.filter((module): module is Module => typeof module === 'object'), twin, broker, objects: meta.objects };
+  return { modules: wanted.filter((module): module is Module => typeof module === 'object'), twin, broker, objects: meta.objects, mappers };
 }
 
 function layGround(options: ComposeOptions, eventbus: () => EventBus): Ground {
@@ -165,15 +166,23 @@ function makeTwin({ config, node, database, bus, committer, meta, eventbus }: Gr
   });
 }
 
-function makeHost({ config, dataDir, hostName }: Ground, { broker, twin, objects }: Pick<Parts, 'broker' | 'twin' | 'objects'>): Module {
-  return createMapperHost({
+function makeMappers(
+  { config, dataDir, hostName }: Ground,
+  { broker, twin, objects }: Pick<Parts, 'broker' | 'twin' | 'objects'>,
+): Mappers {
+  const [runtimeFolder = ''] = (process.env['RUNTIME_DIRECTORY'] ?? '').split(':');
+  return createMappers({
     definitions: twin.definitions(),
-    mqtt: broker.port(hostName, { asClient: true }),
-    plugins: createPlugins({
+    port: () => broker.port(hostName, { asClient: true }),
+    plugins: {
       secrets: createSecretReferences({ folder: join(dataDir, 'edge', 'secrets'), secret: (name) => objects.get('secret', name) }),
       modbus: { allowedSerialPorts: config.get('modules.mapperHost.allowedSerialPorts') },
       iio: { sysfsRoot: config.get('modules.mapperHost.sysfsRoot') },
-    }),
+    },
+    placement: config.get('modules.mapperHost.placement'),
+    version: HIVELET_VERSION,
+    serviceFolder: runtimeFolder === '' ? join(dataDir, 'edge', 'mappers') : runtimeFolder,
+    env: process.env,
   });
 }
 

@@ -125,6 +125,12 @@ export const settings = [
     doc: 'mappers of this process; a plugin is loaded with its first device',
   },
   {
+    path: 'modules.mapperHost.placement',
+    type: 'map',
+    default: {},
+    doc: 'where the mapper of a protocol runs, if not where it is meant to: inside (this process), child (one of its own) or service (a unit of systemd, hivelet-mapper@NAME)',
+  },
+  {
     path: 'modules.mapperHost.allowedSerialPorts',
     type: 'strings',
     default: ['/dev/tty*', '/dev/serial/*', '/dev/pts/*'],

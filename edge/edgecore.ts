@@ -54,6 +54,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       path: join(dataDir, 'edge', 'control.sock'),
       tcp: config.get('modules.control.listen'),
       report: () => supervisor.health(),
+      pages: new Map([['/mappers', () => ({ plugins: parts.mappers.plugins(), devices: parts.mappers.devices() })]]),
     });
     const mqtt = parts.broker.listeners.map((listener) => listener.address);
     log.info('edgecore.board', boardFacts());

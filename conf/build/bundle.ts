@@ -9,7 +9,7 @@ const root = path.join(import.meta.dirname, '../..');
 const dist = path.join(root, 'dist');
 
 /** Program name and its entry. */
-const programs = { edgecore: 'edge/main.ts', cloudcore: 'cloud/main.ts', hivelet: 'bin/hivelet.ts' } as const;
+const programs = { edgecore: 'edge/main.ts', mapper: 'mappers/main.ts', cloudcore: 'cloud/main.ts', hivelet: 'bin/hivelet.ts' } as const;
 
 function copyNativeSqlite(): void {
   const built = path.join(root, 'node_modules/better-sqlite3/build/Release/better_sqlite3.node');

@@ -1,4 +1,4 @@
-/** Owns the health end points of a process: `/healthz` and `/modules` on a Unix socket, on TCP only by configuration. */
+/** Owns the health end points of a process: `/healthz`, `/modules` and its own pages, on a Unix socket, on TCP only by configuration. */
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -18,9 +18,18 @@ export type HealthReport = { ok: boolean; modules: Record<string, Health> };
 /** sockaddr_un holds 108 bytes, the last of which is 0. */
 const LONGEST_PATH = 107;
 
-/** `tcp`: `host:port`, or '' for none. Throws CONFIG_INVALID for an address that is none, PORT_IN_USE for one that is taken. */
-export async function openControlSocket(options: { path: string; tcp: string; report: () => HealthReport }): Promise<ControlSocket> {
-  const { path, tcp, report } = options;
+export interface ControlSocketOptions {
+  path: string;
+  /** `host:port`, or '' for none. */
+  tcp: string;
+  report: () => HealthReport;
+  /** Path of a page -> its content, shown as JSON. */
+  pages?: ReadonlyMap<string, () => unknown>;
+}
+
+/** Throws CONFIG_INVALID for an address that is none, PORT_IN_USE for one that is taken. */
+export async function openControlSocket(options: ControlSocketOptions): Promise<ControlSocket> {
+  const { path, tcp } = options;
   const address = tcp === '' ? undefined : parseAddress(tcp);
   if (Buffer.byteLength(path) > LONGEST_PATH) {
     throw new HiveletError(
@@ -30,14 +39,14 @@ export async function openControlSocket(options: { path: string; tcp: string; re
   }
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   rmSync(path, { force: true });
-  const servers = [await listen(serve(report), { path })];
+  const servers = [await listen(serve(options), { path })];
   const close = async (): Promise<void> => {
     await Promise.all(servers.splice(0).map(closeServer));
     rmSync(path, { force: true });
   };
   try {
     chmodSync(path, 0o600);
-    if (address !== undefined) servers.push(await listen(serve(report), address));
+    if (address !== undefined) servers.push(await listen(serve(options), address));
   } catch (error) {
     await close();
     throw error;
@@ -45,15 +54,18 @@ export async function openControlSocket(options: { path: string; tcp: string; re
   return { tcpPort: (servers[1]?.address() as AddressInfo | undefined)?.port, close };
 }
 
-function serve(report: () => HealthReport): RequestListener {
+function serve({ report, pages = new Map() }: ControlSocketOptions): RequestListener {
   return (request, response) => {
     const health = report();
-    const [path] = (request.url ?? '').split('?');
+    const [path = ''] = (request.url ?? '').split('?');
+    const page = pages.get(path);
     if (path === '/healthz') {
       response.writeHead(health.ok ? 200 : 503, { 'content-type': 'text/plain' }).end(health.ok ? 'ok' : 'not ok');
     } else if (path === '/modules') {
       response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(health));
-    } else response.writeHead(404, { 'content-type': 'text/plain' }).end('try /healthz or /modules');
+    } else if (page !== undefined) {
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(page()));
+    } else response.writeHead(404, { 'content-type': 'text/plain' }).end(`try ${['/healthz', '/modules', ...pages.keys()].join(' or ')}`);
   };
 }
 

@@ -126,6 +126,7 @@ class EmbeddedBroker implements Broker {
       deliveries: this.#deliveries,
       forward: (message) => this.#router.forward(message),
       wanted: (topic) => this.#router.wanted(topic),
+      closed: (closed) => this.#ports.delete(closed),
     });
     this.#ports.add(port);
     return port;

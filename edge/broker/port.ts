@@ -35,6 +35,8 @@ export interface PortDeps {
   deliveries: PortDeliveries;
   forward: (message: Outgoing) => void;
   wanted: (topic: string) => boolean;
+  /** The port holds nothing any more. */
+  closed: (port: BrokerPort) => void;
 }
 
 /** Carries messages to handlers in a later turn: publishing inside a handler neither recurses nor starves the sockets. */
@@ -92,7 +94,7 @@ export function createPort(name: string, options: PortOptions, deps: PortDeps): 
     subscriptions.delete(filter);
     emitter.removeListener(filter, deliver);
   };
-  return {
+  const port: BrokerPort = {
     name,
     publish(topic, payload, publishOptions = {}) {
       if (options.asClient === true) return queue.push(incoming(topic, payload, publishOptions));
@@ -116,8 +118,10 @@ export function createPort(name: string, options: PortOptions, deps: PortDeps): 
     close() {
       for (const filter of [...subscriptions.keys()]) unsubscribe(filter);
       queue.close(new HiveletError('STOPPED', `the broker port ${name} is closed`));
+      deps.closed(port);
     },
   };
+  return port;
 }
 
 function check(fault: string | undefined, topic: string): void {

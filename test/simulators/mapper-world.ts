@@ -2,33 +2,48 @@
 import type { Clock } from '#beehive/clock.ts';
 import { createLogger, type LogLine } from '#beehive/log.ts';
 import type { DeviceProfile } from '#device-models/device-profile.ts';
+import { HIVELET_VERSION } from '#edge/version.ts';
 import type { PluginLoader } from '#mappers/contract.ts';
-import { createMapperHost, type DefinitionChange, type MapperHost } from '#mappers/host/mapper-host.ts';
+import { createMapperHost, type DefinitionChange, type Definitions, type MapperHost } from '#mappers/host/mapper-host.ts';
+import { createMappers, type Mappers, type MappersOptions, type NodePort } from '#mappers/mappers.ts';
 import { TwinBroker } from './twin-broker.ts';
+
+/** How mappers that may have processes of their own are made in a test. */
+export type ProcessOptions = Partial<Pick<MappersOptions, 'plugins' | 'table' | 'processes' | 'serviceFolder' | 'env'>> & {
+  placement: Readonly<Record<string, string>>;
+};
+
+export interface WorldOptions {
+  clock: Clock;
+  plugins?: ReadonlyMap<string, PluginLoader>;
+  profiles?: DeviceProfile[];
+  /** Runs the mappers as edgecore does, with processes. `plugins` is not looked at. */
+  processes?: ProcessOptions;
+}
 
 export class MapperWorld {
   readonly broker = new TwinBroker();
   readonly host: MapperHost;
+  /** With `processes` only. */
+  readonly mappers: Mappers | undefined;
   readonly log: LogLine[] = [];
   readonly #clock: Clock;
   readonly #profiles: DeviceProfile[];
   readonly #listeners = new Set<(change: DefinitionChange) => void>();
   readonly #stopping = new AbortController();
 
-  constructor({ clock, plugins, profiles = [] }: { clock: Clock; plugins: ReadonlyMap<string, PluginLoader>; profiles?: DeviceProfile[] }) {
+  constructor({ clock, plugins = new Map(), profiles = [], processes }: WorldOptions) {
     this.#clock = clock;
     this.#profiles = profiles;
-    this.host = createMapperHost({
-      definitions: {
-        list: () => this.#profiles,
-        onChange: (listener) => {
-          this.#listeners.add(listener);
-          return () => this.#listeners.delete(listener);
-        },
+    const definitions: Definitions = {
+      list: () => this.#profiles,
+      onChange: (listener) => {
+        this.#listeners.add(listener);
+        return () => this.#listeners.delete(listener);
       },
-      mqtt: this.broker,
-      plugins,
-    });
+    };
+    this.mappers = processes === undefined ? undefined : this.#mappers(definitions, processes);
+    this.host = this.mappers ?? createMapperHost({ definitions, mqtt: this.broker, plugins });
   }
 
   async start(): Promise<void> {
@@ -58,5 +73,26 @@ export class MapperWorld {
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.host.stop();
+  }
+
+  #mappers(definitions: Definitions, processes: ProcessOptions): Mappers {
+    const port = (): NodePort => {
+      const own = new Set<string>();
+      return {
+        publish: (topic, payload) => this.broker.publish(topic, payload),
+        commit: (topic, payload) => this.broker.commit(topic, payload),
+        subscribe: (filter, handler) => {
+          own.add(filter);
+          this.broker.subscribe(filter, handler);
+        },
+        unsubscribe: (filter) => {
+          if (own.delete(filter)) this.broker.unsubscribe(filter);
+        },
+        close: () => {
+          for (const filter of own) this.broker.unsubscribe(filter);
+        },
+      };
+    };
+    return createMappers({ definitions, port, plugins: {}, version: HIVELET_VERSION, serviceFolder: '', env: process.env, ...processes });
   }
 }

@@ -41,6 +41,16 @@ export class TwinBroker implements PubSub {
     if (action.join('/') === 'twin/update') this.#update(device, message);
   }
 
+  /** Publishes that wait, so that a test can be a slow store. Each entry lets one through. */
+  held: (() => void)[] | undefined;
+
+  /** As the broker's port: settles when it is stored. */
+  async commit(topic: string, payload: Buffer): Promise<void> {
+    const { held } = this;
+    if (held !== undefined) await new Promise<void>((resolve) => held.push(resolve));
+    this.publish(topic, payload.toString('utf8'));
+  }
+
   subscribe(filter: string, handler: Handler): void {
     this.#handlers.set(filter, handler);
   }

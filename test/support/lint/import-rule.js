@@ -27,8 +27,11 @@ const MAINS = new Set([
   'cloud/main.ts',
   'cloud/cloudcore.ts',
   'cloud/compose.ts',
+  'cloud/joining.ts',
   'cloud/kube-access.ts',
   'mappers/index.ts',
+  'mappers/main.ts',
+  'mappers/mappers.ts',
 ]);
 
 /** The port to the Kubernetes API, and the client that serves it, are what the rooms of the cloud meet on. */
