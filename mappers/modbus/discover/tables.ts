@@ -24,6 +24,7 @@ const BLOCK = { registers: 60, bits: 240 } as const;
 /** A table full of holes would take a request for each address. */
 const MOST_REQUESTS = 150;
 const MOST_UNANSWERED = 2;
+const FEW = 8;
 
 /** What of `count` addresses from `first` the unit answers. Rejects with the signal's reason only. */
 export async function scanTable(ask: Ask, { space, first, count }: { space: Space; first: number; count: number }): Promise<TableScan> {
@@ -46,7 +47,7 @@ export async function scanTable(ask: Ask, { space, first, count }: { space: Spac
       if (error instanceof ModbusException) {
         // None of it is there: then there is no such table.
         if (error.exception === ILLEGAL_FUNCTION) return { places };
-        if (range.count > 1) open.push(...halves(range).reverse());
+        if (range.count > 1) open.push(...partsOf(range).reverse());
       } else if (isHiveletError(error, 'DEVICE_UNREACHABLE')) {
         if (++unanswered < MOST_UNANSWERED) open.push(range);
         else return { places, remark: `${space} from ${range.address} on was not answered` };
@@ -55,7 +56,9 @@ export async function scanTable(ask: Ask, { space, first, count }: { space: Spac
   }
 }
 
-function halves({ address, count }: { address: number; count: number }): { address: number; count: number }[] {
+/** Halves; a few are asked for one by one, which takes fewer requests than halving them on. */
+function partsOf({ address, count }: { address: number; count: number }): { address: number; count: number }[] {
+  if (count <= FEW) return Array.from({ length: count }, (_, index) => ({ address: address + index, count: 1 }));
   const half = Math.ceil(count / 2);
   return [
     { address, count: half },

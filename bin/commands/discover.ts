@@ -1,0 +1,114 @@
+/** Owns `hivelet discover`: what is on a bus, in a server, in the air or in sysfs, as YAML to apply. */
+import { createLogger, type LogLine, type Logger } from '#beehive/log.ts';
+import { HiveletError, isHiveletError } from '#beehive/errors.ts';
+import { nearestName } from '#device-models/nearest-name.ts';
+import type { DiscoveryScope } from '../../mappers/contract.ts';
+import { expectArgs, type Command, type Flags, type FlagSpecs, type Invocation, type Io } from './command.ts';
+import { FoundYaml } from './discover/found-yaml.ts';
+import { openMappers } from './mappers/plugins.ts';
+
+/** The word behind `hivelet discover`, and the protocol of the plugin that looks. */
+const kinds: ReadonlyMap<string, string> = new Map([
+  ['modbus', 'modbus'],
+  ['opcua', 'opcua'],
+  ['ble', 'bluetooth'],
+  ['bluetooth', 'bluetooth'],
+  ['iio', 'iio'],
+]);
+
+/** What says where to look: handed to the plugin, which knows its own and refuses the others. */
+const where: FlagSpecs = {
+  host: {
+    type: 'string',
+    value: 'ADDRESS',
+    help: 'modbus: a host, or several: 192.168.1.10-20, 192.168.1.0/28, a,b (ranges: private networks only)',
+  },
+  port: { type: 'string', value: 'PORT', help: 'modbus: TCP port (default 502)' },
+  'serial-port': { type: 'string', value: 'FILE', help: 'modbus: a serial line, for instance /dev/ttyUSB0' },
+  baud: { type: 'string', value: 'BAUD', help: 'modbus: of that line (default 9600)' },
+  parity: { type: 'string', value: 'PARITY', help: 'modbus: none, even or odd (default none)' },
+  'data-bits': { type: 'string', value: 'N', help: 'modbus: 5 to 8 (default 8)' },
+  'stop-bits': { type: 'string', value: 'N', help: 'modbus: 1 or 2 (default 1)' },
+  units: { type: 'string', value: 'RANGE', help: 'modbus: unit ids to ask (default 1-247)' },
+  registers: { type: 'string', value: 'KINDS', help: 'modbus: of holding,input,coil,discrete (default all)' },
+  addresses: { type: 'string', value: 'RANGE', help: 'modbus: of each kind (default 0-99)' },
+  rate: { type: 'string', value: 'N', help: 'modbus: at most so many requests a second (default 20)' },
+  timeout: { type: 'string', value: 'MS', help: 'modbus: for one answer (default 300, on a line 150)' },
+  root: { type: 'string', value: 'DIR', help: 'iio: where sysfs is (default /sys)' },
+};
+
+export const command: Command = {
+  usage: [
+    'discover modbus --host ADDRESS [--port PORT] [--units RANGE] [--registers KINDS] [--addresses RANGE]',
+    'discover modbus --serial-port FILE [--baud BAUD] [--parity PARITY] [...]',
+    'discover opcua ...',
+    'discover ble ...',
+    'discover iio',
+  ],
+  about: [
+    'Looks for devices and prints a DeviceModel and a Device for each, ready for `hivelet validate` and `kubectl apply`; what was found until Ctrl-C',
+    'is printed too. Nothing is written to a device. What a register means is in the manual of the device: rename the properties, remove what is of',
+    'no use, and fill in scale and unit. A scan asks one question at a time, no faster than --rate; ask only devices of your own.',
+  ],
+  flags: {
+    ...where,
+    node: { type: 'string', value: 'NAME', help: 'the node of the Devices (default: the name that an edge on this machine has)' },
+    namespace: { type: 'string', short: 'n', value: 'NAME', help: 'the namespace of all objects (default: default)' },
+  },
+  async run(invocation) {
+    const { args, flags, io, signal } = invocation;
+    expectArgs(args, { least: 1, most: 1, what: `write one of ${[...kinds.keys()].join(', ')}` });
+    const [kind = ''] = args;
+    const protocol = kinds.get(kind);
+    if (protocol === undefined) {
+      const near = nearestName(kind, [...kinds.keys()]);
+      throw new HiveletError(
+        'USAGE',
+        `nothing of the kind ${kind} can be discovered${near === undefined ? '' : `; did you mean ${near}?`}`,
+      );
+    }
+    const mappers = openMappers(invocation);
+    const plugin = await mappers.plugin(protocol);
+    if (plugin.discover === undefined) throw new HiveletError('USAGE', `the plugin of ${protocol} cannot look for devices`);
+    const names = { node: flags.text('node') ?? mappers.node, namespace: flags.text('namespace') ?? 'default' };
+    const yaml = new FoundYaml({ protocol: plugin.protocol, ...names });
+    const context = { ...mappers.context, log: progressLog(invocation) };
+    try {
+      for await (const found of plugin.discover(scopeOf(flags), context)) io.out(yaml.add(found));
+    } catch (error) {
+      if (!signal.aborted && !isHiveletError(error, 'STOPPED')) throw error;
+    }
+    io.error(summary(yaml.devices, signal.aborted));
+    return yaml.devices > 0 || signal.aborted ? 0 : 1;
+  },
+};
+
+function scopeOf(flags: Flags): DiscoveryScope {
+  const given = Object.keys(where).flatMap((name): [string, string][] => {
+    const value = flags.text(name);
+    return value === undefined ? [] : [[name, value]];
+  });
+  return Object.fromEntries(given);
+}
+
+function summary(devices: number, stopped: boolean): string {
+  const count = devices === 0 ? 'no device' : devices === 1 ? '1 device' : `${devices} devices`;
+  return `${count} found${stopped ? ' until it was stopped' : ''}`;
+}
+
+/** What a plugin does is shown on the line that is written over; what it warns of stays. */
+function progressLog({ io, clock }: Invocation): Logger {
+  return createLogger({
+    clock,
+    write: (line) => (line.level === 'warn' || line.level === 'error' ? io.error(textOf(line)) : show(line, io)),
+  });
+}
+
+function show(line: LogLine, io: Io): void {
+  io.progress?.(textOf(line));
+}
+
+function textOf({ event, fields }: LogLine): string {
+  const facts = Object.entries(fields).map(([name, value]) => `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  return [event.replace(/^discover\./, 'looking for '), facts.join(', ')].filter((part) => part !== '').join(': ');
+}
