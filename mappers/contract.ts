@@ -82,7 +82,12 @@ export interface MapperPlugin<Link = unknown, Access = unknown> {
   linkKey(link: Link): string;
   /** true when the medium is shared by several devices that cost each other time (a serial line): dead ones are probed rarely. */
   sharedMedium?(link: Link): boolean;
-  /** Resolves when usable; throws DEVICE_UNREACHABLE otherwise. */
+  /** true when a device forgets what was written to it as its link ends (Bluetooth): desired values are looked at again on each new connection. */
+  readonly forgetful?: boolean;
+  /**
+   * Resolves when usable; throws DEVICE_UNREACHABLE otherwise. With the fact `retryMs` it is tried again after that time, without back-off: for
+   * a plugin that looks for the device all the time anyway.
+   */
   open(link: Link, context: PluginContext): Promise<Connection<Link, Access>>;
   /** Whether it can work on this machine: its packages, its hardware, its rights. One sentence with the remedy when not. */
   usable?(context: PluginContext): Promise<Usability>;

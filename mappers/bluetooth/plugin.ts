@@ -17,6 +17,8 @@ export function createBluetoothPlugin({ hci = '' }: BluetoothOptions = {}): Mapp
     link: readLink,
     access: readAccess,
     linkKey: ({ address }) => address,
+    // A SensorTag switches its sensors off when its link ends.
+    forgetful: true,
     async open(link, { clock, log, signal }) {
       adapter ??= new Adapter({ hci, clock, log });
       const { session, tag } = await adapter.session(link, signal);

@@ -16,7 +16,7 @@ const LATER_WAIT_MS = 20_000;
 const FIRST_PAUSE_MS = 250;
 const LAST_PAUSE_MS = 8000;
 /** The device is looked for whether somebody waits or not: asking again costs nothing. */
-const RETRY_MS = 1000;
+const RETRY_MS = 500;
 
 export class Tag {
   readonly address: string;
@@ -35,7 +35,7 @@ export class Tag {
   #pauses: Generator<number, never>;
   #session: Session | undefined;
   /** A lost link that nobody was told of. */
-  #loss: Error | undefined;
+  #loss: HiveletError | undefined;
   #failure: HiveletError | undefined;
   #waited = false;
 
@@ -75,14 +75,14 @@ export class Tag {
     const loss = this.#loss;
     this.#loss = undefined;
     if (this.#session !== undefined) return Promise.resolve(this.#session);
-    if (loss !== undefined) return Promise.reject(loss);
-    if (fault !== undefined) return Promise.reject(fault);
+    const known = loss ?? fault;
+    if (known !== undefined) return Promise.reject(retried(known));
     const ms = this.#waited ? LATER_WAIT_MS : FIRST_WAIT_MS;
     this.#waited = true;
     return race<Session>({
       clock: this.#clock,
       ms,
-      late: () => this.#failure ?? this.#unheard(),
+      late: () => retried(this.#failure ?? this.#unheard()),
       signals: [signal],
       begin: (waiter) => {
         this.#waiters.add(waiter);
@@ -103,7 +103,7 @@ export class Tag {
       () => {
         if (this.#session !== session) return;
         this.#session = undefined;
-        this.#loss = session.ended.reason as Error;
+        this.#loss = session.ended.reason as HiveletError;
       },
       { once: true },
     );
@@ -121,19 +121,23 @@ export class Tag {
   }
 
   /** Nobody can reach it now: those who wait are told. */
-  refuse(error: Error): void {
-    for (const { reject } of this.#waiters) reject(error);
+  refuse(error: HiveletError): void {
+    for (const { reject } of this.#waiters) reject(retried(error));
   }
 
   #unheard(): HiveletError {
     return new HiveletError(
       'DEVICE_UNREACHABLE',
       `${this.address} is not heard: switch it on and bring it nearer (\`hivelet discover ble\` shows what is heard)`,
-      { facts: { refused: true, retryMs: RETRY_MS } },
+      { facts: { refused: true } },
     );
   }
 
   #newPauses(): Generator<number, never> {
     return backoff(FIRST_PAUSE_MS, LAST_PAUSE_MS, () => this.#clock.random());
   }
+}
+
+function retried({ code, message, facts, cause }: HiveletError): HiveletError {
+  return new HiveletError(code, message, { facts: { ...facts, retryMs: RETRY_MS }, cause });
 }

@@ -3,6 +3,7 @@ import type { Clock } from '#beehive/clock.ts';
 import { HiveletError, isHiveletError } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
 import { backoff } from '#beehive/retry.ts';
+import { numberOf } from '#device-models/fields.ts';
 import type { Connection, MapperPlugin } from '../contract.ts';
 import { abortable, TurnQueue } from './abortable.ts';
 import { bookTimeout, OPEN_ACCOUNT } from './bus-time.ts';
@@ -37,6 +38,7 @@ export class Link {
   #pauses: Generator<number, never>;
   #retryAt = -Infinity;
   #refusal: HiveletError | undefined;
+  #retryMs: number | undefined;
   #account = OPEN_ACCOUNT;
 
   constructor({ key, plugin, link, clock, log }: LinkDeps) {
@@ -60,6 +62,16 @@ export class Link {
   /** True when unanswered requests of one device cost others time. */
   get shared(): boolean {
     return this.#users > 1 || this.#plugin.sharedMedium?.(this.#link) === true;
+  }
+
+  /** True when what was written to a device may be gone with each connection. */
+  get forgetful(): boolean {
+    return this.#plugin.forgetful === true;
+  }
+
+  /** True when the plugin itself looks for the device: asking it costs nothing. */
+  get watched(): boolean {
+    return this.#retryMs !== undefined;
   }
 
   /** Monotonic ms before which the link is not opened again. */
@@ -140,6 +152,7 @@ export class Link {
       signal.throwIfAborted();
       this.#connection = connection;
       this.#refusal = undefined;
+      this.#retryMs = undefined;
       this.#retryAt = -Infinity;
       this.#pauses = this.#newPauses();
       this.#log.debug('mapper.link.open');
@@ -150,7 +163,8 @@ export class Link {
       this.#refusal = isHiveletError(error)
         ? error
         : new HiveletError('DEVICE_UNREACHABLE', `${this.key} cannot be opened`, { cause: error });
-      this.#retryAt = this.#clock.monotonic() + this.#pauses.next().value;
+      this.#retryMs = numberOf(this.#refusal.facts.retryMs);
+      this.#retryAt = this.#clock.monotonic() + (this.#retryMs ?? this.#pauses.next().value);
       this.#log.debug('mapper.link.refused', { error: this.#refusal });
       throw this.#refusal;
     }
