@@ -176,16 +176,31 @@ test('ways around: other names, other methods, other spellings', async () => {
   }
 });
 
-test('a board with its certificate is a user without any role', async () => {
+test('a board with its certificate is a user without any role: it may not even ask what there is', async () => {
   const certificate = await userCertificate('system:node:pi', ['system:nodes']);
   for (const path of [
+    '/api',
+    '/api/v1',
+    '/apis',
+    '/openapi/v2',
+    '/openapi/v3',
+    '/metrics',
     '/api/v1/nodes/pi',
     '/api/v1/pods',
     '/api/v1/namespaces/default/secrets/x',
+    '/apis/devices.kubeedge.io/v1alpha2',
     '/apis/devices.kubeedge.io/v1alpha2/devices',
   ]) {
-    assert.ok(refused(await api.raw({ path, certificate })), path);
+    const { status, text } = await api.raw({ path, certificate });
+    assert.is(status, 403, path);
+    assert.match(text, /system:node:pi/);
   }
+  const review = { method: 'POST', contentType: 'application/json', certificate, body: { spec: {} } };
+  for (const question of QUESTIONS) {
+    const group = question === 'selfsubjectreviews' ? 'authentication' : 'authorization';
+    assert.is((await api.raw({ ...review, path: `/apis/${group}.k8s.io/v1/${question}` })).status, 403, question);
+  }
+  assert.is((await api.raw({ path: '/version', certificate })).status, 200);
 });
 
 test('nobody and a wrong token get nothing of it at all', async () => {

@@ -5,7 +5,7 @@ import { TLSSocket } from 'node:tls';
 import type { Clock } from '#beehive/clock.ts';
 import type { User } from '../api-request.ts';
 import type { AccountTokens } from './account-tokens.ts';
-import { ANONYMOUS, AUTHENTICATED } from './user.ts';
+import { ANONYMOUS, AUTHENTICATED, certifiedGroups } from './user.ts';
 
 export interface TokenUser {
   token: string;
@@ -88,5 +88,5 @@ function certifiedOf(socket: Socket): Certified | undefined {
   const names: unknown[] = Array.isArray(organisations) ? organisations : organisations === undefined ? [] : [organisations];
   if (!socket.authorized || typeof subject.CN !== 'string' || subject.CN === '') return NOBODY;
   const groups = names.filter((name) => typeof name === 'string');
-  return { user: { name: subject.CN, groups: [...groups, AUTHENTICATED] }, endsMs: Date.parse(end) || 0 };
+  return { user: { name: subject.CN, groups: certifiedGroups(groups) }, endsMs: Date.parse(end) || 0 };
 }

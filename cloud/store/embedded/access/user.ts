@@ -5,6 +5,8 @@ import type { User } from '../api-request.ts';
 export const ADMIN_GROUP = 'system:masters';
 /** Everybody who showed credentials. */
 export const AUTHENTICATED = 'system:authenticated';
+/** Boards. Their certificates are for the link: what everybody with credentials may ask of the API, they may not. */
+const NODES = 'system:nodes';
 /** Everybody else. */
 export const UNAUTHENTICATED = 'system:unauthenticated';
 export const ANONYMOUS: User = { name: 'system:anonymous', groups: [UNAUTHENTICATED] };
@@ -33,6 +35,11 @@ export function mayDoEverything({ groups }: User): boolean {
 
 export function isAnonymous({ name, groups }: User): boolean {
   return name === ANONYMOUS.name || groups.includes(UNAUTHENTICATED);
+}
+
+/** What somebody is in who showed a certificate of these organisations. */
+export function certifiedGroups(organisations: readonly string[]): string[] {
+  return organisations.includes(NODES) ? [...organisations] : [...organisations, AUTHENTICATED];
 }
 
 /** As Kubernetes writes a user down. */
