@@ -7,7 +7,7 @@ import { HiveletError } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
 import { Supervisor } from '#beehive/supervisor.ts';
 import { UploadStore } from './cloudhub/upload-store.ts';
-import { compose, type CloudHealth, type CloudModules } from './compose.ts';
+import { compose, type CloudHealth, type CloudModules, type CloudParts } from './compose.ts';
 import type { settings } from './config.ts';
 import { chooseApi, type ChosenApi } from './kube-access.ts';
 import { initCloud } from './pki/init.ts';
@@ -37,7 +37,8 @@ export interface Cloud {
 export async function startCloud(options: CloudOptions): Promise<Cloud> {
   const { config, dataDir, clock, log, signal } = options;
   checkConfig(config);
-  const { outcomes } = await initCloud({ dataDir, advertise: addressesIn(config), clock });
+  const advertise = addressesIn(config);
+  const { outcomes } = await initCloud({ dataDir, advertise, clock });
   for (const { file, action, reason } of outcomes) if (action !== 'kept') log.info('pki.file', { file, action, reason });
   const chosen = await chooseApi({ config, dataDir, clock, log });
   const { qps, burst } = { qps: config.get('kubeAPIConfig.qps'), burst: config.get('kubeAPIConfig.burst') };
@@ -61,9 +62,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   try {
     signal?.throwIfAborted();
     open.uploads = new UploadStore({ file: join(dataDir, 'cloud', 'uploads.db'), log: log.child({ module: 'cloudhub' }) });
-    const { access, server: own } = chosen;
-    const local = own === undefined ? {} : { serveWebhook: own.webhooks.serve.bind(own.webhooks) };
-    const parts = await compose({ ...options, api, urgentApi, server: access.server, health, uploads: open.uploads, ...local });
+    const parts = await compose({ ...options, ...served(chosen), api, urgentApi, advertise, health, uploads: open.uploads });
     signal?.addEventListener('abort', abort, { once: true });
     await supervisor.start(parts.modules);
     open.started = true;
@@ -74,6 +73,15 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   } finally {
     signal?.removeEventListener('abort', abort);
   }
+}
+
+/** Where the API is, and what only one in this process can do. */
+function served({ access, server, refresh }: ChosenApi): Pick<CloudParts, 'server' | 'serveWebhook' | 'refreshApi'> {
+  return {
+    server: access.server,
+    ...(server === undefined ? {} : { serveWebhook: server.webhooks.serve.bind(server.webhooks) }),
+    ...(refresh === undefined ? {} : { refreshApi: refresh }),
+  };
 }
 
 /** All that somebody dials: boards the hub, an API server the webhook. */

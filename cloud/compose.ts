@@ -19,7 +19,7 @@ import { DeviceController } from './devicecontroller/devicecontroller.ts';
 import { Downstream } from './edgecontroller/downstream/downstream.ts';
 import { ObjectTalk } from './edgecontroller/downstream/object-talk.ts';
 import { EdgeController, type EdgeControllerOptions } from './edgecontroller/edgecontroller.ts';
-import { joiningOf } from './joining.ts';
+import { joiningOf, type Joining } from './joining.ts';
 import type { AuthoritySite, ServerTls } from './pki/authority-site.ts';
 import { cloudFiles, readBundle } from './pki/init.ts';
 import type { Rotation } from './enrolment/rotation.ts';
@@ -114,19 +114,31 @@ export async function compose(options: CloudParts): Promise<CloudModules> {
       podElsewhere: (node, pod) => (downstream.nodeOf(pod) ?? node) !== node,
     },
   });
+  const admission = await admissionOf(options, { site, context: () => devices.reviewContext, leads: election.leads });
+  return { hub, https, devices, modules: inOrder(config, { election, joining, devices, admission, nodes, downstream, sync, hub }) };
+}
+
+/** First what tells how far the start is: the next one waits for the API. */
+function inOrder(
+  config: CloudParts['config'],
+  rooms: Record<'election' | 'devices' | 'nodes' | 'downstream' | 'sync' | 'hub', Module> & {
+    joining: Joining;
+    admission: [boolean, Module][];
+  },
+): Module[] {
+  const keepsNodes = config.get('modules.edgeController.enable');
   const wanted: [boolean, Module][] = [
-    // First what tells how far the start is: the next one waits for the API.
-    [config.get('modules.cloudHub.https.enable'), https],
-    [true, election],
-    ...joining.modules,
-    [config.get('modules.deviceController.enable'), devices],
-    ...(await admissionOf(options, { site, context: () => devices.reviewContext, leads: election.leads })),
-    [config.get('modules.edgeController.enable'), nodes],
-    [config.get('modules.edgeController.enable'), downstream],
-    [config.get('modules.edgeController.enable'), sync],
-    [config.get('modules.cloudHub.enable'), hub],
+    [config.get('modules.cloudHub.https.enable'), rooms.joining.https],
+    [true, rooms.election],
+    ...rooms.joining.modules,
+    [config.get('modules.deviceController.enable'), rooms.devices],
+    ...rooms.admission,
+    [keepsNodes, rooms.nodes],
+    [keepsNodes, rooms.downstream],
+    [keepsNodes, rooms.sync],
+    [config.get('modules.cloudHub.enable'), rooms.hub],
   ];
-  return { hub, https, devices, modules: wanted.flatMap(([enabled, module]) => (enabled ? [module] : [])) };
+  return wanted.flatMap(([enabled, module]) => (enabled ? [module] : []));
 }
 
 function hubSettings(

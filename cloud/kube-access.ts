@@ -1,5 +1,5 @@
 /** Owns which Kubernetes API cloudcore works on: a cluster's, the embedded one in this process, or that of a running `hivelet api`. */
-import { randomBytes } from 'node:crypto';
+import { X509Certificate, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '#beehive/clock.ts';
@@ -7,7 +7,8 @@ import type { Config } from '#beehive/config.ts';
 import { HiveletError, isHiveletError } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
 import { parseListen, type settings } from './config.ts';
-import { cloudFiles, ensureAccountKey, readAdminAccess } from './pki/init.ts';
+import { keyFits } from './pki/inspection.ts';
+import { cloudFiles, ensureAccountKey, readAdminAccess, readBundle } from './pki/init.ts';
 import { readFile } from 'node:fs/promises';
 import type { AuditOptions } from './store/embedded/audit/audit-log.ts';
 import { openApiServer, type ApiServer } from './store/embedded/server.ts';
@@ -26,6 +27,8 @@ export interface ChosenApi {
   access: KubeAccess;
   /** Set when the API is served from this process. */
   server?: ApiServer;
+  /** Takes over what the files of certificate and authorities say now, in the server and in the kubeconfig. */
+  refresh?: () => Promise<void>;
 }
 
 export function kubeconfigFile(dataDir: string): string {
@@ -53,17 +56,16 @@ export async function chooseApi(options: ApiOptions): Promise<ChosenApi> {
 
 /** Opens the embedded API and writes its kubeconfig. */
 export async function serveApi({ config, dataDir, clock, log }: ApiOptions): Promise<Required<ChosenApi>> {
-  const files = cloudFiles(dataDir);
   const listen = parseListen(config.get('modules.apiServer.listen'), 'modules.apiServer.listen');
-  const { authority, token } = await readAdminAccess(dataDir);
+  const { token } = await readAdminAccess(dataDir);
+  let tls = await readApiTls(dataDir);
   const accountKey = await ensureAccountKey(dataDir);
-  const [cert, key] = await Promise.all([readFile(files.api.certificate, 'utf8'), readFile(files.api.key, 'utf8')]);
   // So that the audit log tells cloudcore from people.
   const own = randomBytes(32).toString('base64url');
   const server = await openApiServer({
     dataDir: config.get('modules.apiServer.database') || join(dataDir, 'cloud'),
     listen,
-    tls: { cert, key, ca: authority },
+    tls,
     tokens: [
       { token, user: 'admin', groups: [ADMIN_GROUP] },
       { token: own, user: 'system:hivelet:cloudcore', groups: [ADMIN_GROUP] },
@@ -76,8 +78,34 @@ export async function serveApi({ config, dataDir, clock, log }: ApiOptions): Pro
   // A wildcard address is nothing to dial, and the certificate names this machine itself.
   const dialled = ['0.0.0.0', '::'].includes(listen.host) ? '127.0.0.1' : listen.host;
   const address = `https://${dialled.includes(':') ? `[${dialled}]` : dialled}:${server.port}`;
-  writeKubeconfig(kubeconfigFile(dataDir), { server: address, ca: authority, token });
-  return { access: { ...readKubeconfig(kubeconfigFile(dataDir)), token: () => own }, server };
+  const file = kubeconfigFile(dataDir);
+  writeKubeconfig(file, { server: address, ca: tls.ca, token });
+  const refresh = async (): Promise<void> => {
+    const now = await readApiTls(dataDir);
+    if (now.ca === tls.ca && now.cert === tls.cert && now.key === tls.key) return;
+    // A pair that is being written fits the next time.
+    if (!keyFits(new X509Certificate(now.cert), now.key)) return;
+    // Who reads the file from now on trusts what is shown next; who has read it before follows the file.
+    if (now.ca !== tls.ca) writeKubeconfig(file, { server: address, ca: now.ca, token });
+    server.useTls(now);
+    tls = now;
+  };
+  const { server: url, namespace } = readKubeconfig(file);
+  const access: KubeAccess = {
+    server: url,
+    namespace,
+    token: () => own,
+    get ca() {
+      return tls.ca;
+    },
+  };
+  return { access, server, refresh };
+}
+
+async function readApiTls(dataDir: string): Promise<{ ca: string; cert: string; key: string }> {
+  const { api } = cloudFiles(dataDir);
+  const [cert, key] = await Promise.all([readFile(api.certificate, 'utf8'), readFile(api.key, 'utf8')]);
+  return { ca: await readBundle(dataDir), cert, key };
 }
 
 function auditOf(config: ApiOptions['config'], dataDir: string): AuditOptions {

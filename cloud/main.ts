@@ -1,7 +1,7 @@
 /** Owns the programs cloudcore (`hivelet cloud`) and the API server alone (`hivelet api`): command line, start and stop. */
 import { join } from 'node:path';
 import { MessageChannel } from 'node:worker_threads';
-import { systemClock } from '#beehive/clock.ts';
+import { systemClock, type Timer } from '#beehive/clock.ts';
 import { readProgramConfig, readProgramLine, type ProgramLine } from '#beehive/command-line.ts';
 import { HiveletError } from '#beehive/errors.ts';
 import type { Config } from '#beehive/config.ts';
@@ -20,6 +20,9 @@ const summaries: Record<Program, string> = {
   cloud: 'the cloud side: API server, hub, controllers (cloudcore)',
   api: 'the embedded Kubernetes API server alone',
 };
+
+/** How soon the API server takes certificates over that were issued anew. */
+const FILES_MS = 5000;
 
 type Arguments = ProgramLine & { program: Program };
 
@@ -56,9 +59,29 @@ function runCloud(args: Arguments, config: Config<typeof settings>, log: Logger)
 async function startApi({ dataDir }: Arguments, config: Config<typeof settings>, log: Logger): Promise<Running> {
   const advertise = [...config.get('modules.cloudHub.advertiseAddress'), ...config.get('modules.cloudHub.dnsNames')];
   await initCloud({ dataDir, advertise: advertise.filter((address) => address !== ''), clock: systemClock });
-  const { access, server } = await serveApi({ config, dataDir, clock: systemClock, log });
+  const { access, server, refresh } = await serveApi({ config, dataDir, clock: systemClock, log });
   log.info('api.ready', { api: access.server, cluster: server.clusterUid, version: HIVELET_VERSION, pid: process.pid });
-  return { status: `API ${access.server}`, health: () => ({ ok: true }), stop: () => server.close() };
+  const stopLooking = lookAgain(refresh, log);
+  const stop = (): Promise<void> => {
+    stopLooking();
+    return server.close();
+  };
+  return { status: `API ${access.server}`, health: () => ({ ok: true }), stop };
+}
+
+/** cloudcore beside us may issue certificates anew. */
+function lookAgain(refresh: () => Promise<void>, log: Logger): () => void {
+  let timer: Timer | undefined;
+  const look = (): void => {
+    timer = systemClock.timer(FILES_MS, () => {
+      refresh()
+        .catch((error: unknown) => log.warn('api.certificates.failed', { error }))
+        .finally(look)
+        .catch(() => undefined);
+    });
+  };
+  look();
+  return () => timer?.cancel();
 }
 
 /** Starts, says so, waits for a signal, stops. */

@@ -54,9 +54,11 @@ export class Admission implements Module {
   /** Monotonic ms of the last comparison that succeeded while we lead. */
   #comparedAt: number | undefined;
   #fault: string | undefined;
+  #tls: AdmissionOptions['tls'];
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
+    this.#tls = options.tls;
   }
 
   get port(): number {
@@ -64,7 +66,8 @@ export class Admission implements Module {
   }
 
   async start(context: Context): Promise<void> {
-    const { tls, listen, api } = this.#options;
+    const { listen, api } = this.#options;
+    const tls = this.#tls;
     const { clock, log } = context;
     const reviewer = new Reviewer({ api, context: this.#options.context, within: (ms) => within(clock, ms) });
     const server = createServer({ cert: tls.cert, key: tls.key, minVersion: 'TLSv1.2' }, (request, response) => {
@@ -96,6 +99,16 @@ export class Admission implements Module {
     const closed = new Promise<void>((resolve) => running.server.close(() => resolve()));
     running.server.closeAllConnections();
     await closed;
+  }
+
+  /** For connections from now on; the configuration follows at the next look. */
+  useTls(tls: AdmissionOptions['tls']): void {
+    this.#tls = tls;
+    const running = this.#running;
+    if (running === undefined) return;
+    running.server.setSecureContext({ cert: tls.cert, key: tls.key, minVersion: 'TLSv1.2' });
+    running.wanted = configurationFor(this.#reach(this.port), tls.ca);
+    this.#comparedAt = undefined;
   }
 
   health(): Health {

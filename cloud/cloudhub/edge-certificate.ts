@@ -25,7 +25,18 @@ export type Enrol = (request: EnrolRequest) => Promise<EnrolAnswer>;
 /** A request with an RSA key of 8192 bits has 3 KiB. */
 const MAX_BODY = 16 * 1024;
 
-export function answerEnrolment({ request, response, enrol }: { request: IncomingMessage; response: ServerResponse; enrol: Enrol }): void {
+export function answerEnrolment({
+  request,
+  response,
+  enrol,
+  authorities,
+}: {
+  request: IncomingMessage;
+  response: ServerResponse;
+  enrol: Enrol;
+  /** PEM: who may have signed a certificate that ended. */
+  authorities: string;
+}): void {
   const chunks: Buffer[] = [];
   let size = 0;
   request.on('error', () => response.destroy());
@@ -37,18 +48,18 @@ export function answerEnrolment({ request, response, enrol }: { request: Incomin
   });
   request.on('end', () => {
     if (response.headersSent) return;
-    void enrol(read(request, Buffer.concat(chunks))).then((answer) => send(response, answer));
+    void enrol(read(request, { authorities, body: Buffer.concat(chunks) })).then((answer) => send(response, answer));
   });
 }
 
-function read(request: IncomingMessage, body: Buffer): EnrolRequest {
+function read(request: IncomingMessage, { authorities, body }: { authorities: string; body: Buffer }): EnrolRequest {
   const text = (name: string): string => {
     const value = request.headers[name];
     return typeof value === 'string' ? value : '';
   };
   return {
     address: request.socket.remoteAddress ?? '',
-    peer: peerOf(request.socket),
+    peer: peerOf(request.socket, authorities),
     authorization: text('authorization'),
     nodeName: text('nodename'),
     usages: text('extkeyusages'),

@@ -16,7 +16,7 @@ import type { StoredUpload, UploadStore } from './upload-store.ts';
 export interface HttpsServiceOptions {
   /** Port 0 takes a free one. */
   listen: { host: string; port: number };
-  /** PEM texts. */
+  /** PEM texts; `ca` may be several, the first is the one that boards are told. */
   tls: { ca: string; cert: string; key: string };
   /** Bearer token of the admin. */
   adminToken: string;
@@ -42,9 +42,11 @@ export class HttpsService implements Module {
   readonly #options: HttpsServiceOptions;
   readonly #streams = new Set<ServerResponse>();
   #server: Server | undefined;
+  #tls: HttpsServiceOptions['tls'];
 
   constructor(options: HttpsServiceOptions) {
     this.#options = options;
+    this.#tls = options.tls;
   }
 
   get port(): number {
@@ -52,7 +54,8 @@ export class HttpsService implements Module {
   }
 
   async start(context: Context): Promise<void> {
-    const { tls, listen } = this.#options;
+    const { listen } = this.#options;
+    const tls = this.#tls;
     // A client certificate may be shown (boards do), and is looked at where it counts.
     const tlsOptions = {
       ...tls,
@@ -86,18 +89,24 @@ export class HttpsService implements Module {
     return { ok: this.#server !== undefined };
   }
 
+  /** For connections from now on. */
+  useTls(tls: HttpsServiceOptions['tls']): void {
+    this.#tls = tls;
+    this.#server?.setSecureContext({ ...tls, minVersion: 'TLSv1.3' });
+  }
+
   #serve(request: IncomingMessage, response: ServerResponse): void {
     const url = urlOf(request);
     const { enrol } = this.#options;
     if (request.method === 'GET' && url?.pathname === '/edge.crt' && enrol !== undefined)
-      return answerEnrolment({ request, response, enrol });
+      return answerEnrolment({ request, response, enrol, authorities: this.#tls.ca });
     request.resume();
     if (url === undefined) return answer(response, 400, 'the address of the request cannot be read\n');
     if (request.method !== 'GET') return answer(response, 405, 'only GET is served here\n');
     switch (url.pathname) {
       case '/ca.crt':
         response.writeHead(200, { 'Content-Type': 'application/octet-stream' });
-        return void response.end(new X509Certificate(this.#options.tls.ca).raw);
+        return void response.end(new X509Certificate(this.#tls.ca).raw);
       case '/healthz': {
         const health = this.#options.health();
         response.writeHead(health.ok ? 200 : 503, { 'Content-Type': 'application/json' });

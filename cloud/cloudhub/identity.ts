@@ -1,5 +1,6 @@
 /** Owns who may open a link: the node named in the header must be the one that the client certificate was issued to. Pure. */
 import type { IncomingHttpHeaders } from 'node:http';
+import { readTrustHeader } from '#wire/certificate-messages.ts';
 import { PROTOCOL_VERSION, headers } from '#wire/handshake.ts';
 
 export interface Greeting {
@@ -8,6 +9,8 @@ export interface Greeting {
   peer: 'hivelet' | 'kubeedge';
   /** uuid of the edge's database; undefined for KubeEdge peers. */
   store: string | undefined;
+  /** SHA-256 of each authority that it trusts, where it tells. */
+  trusts?: readonly string[];
 }
 
 export type Verdict = { accepted: Greeting } | { refused: string; status: 400 | 403 };
@@ -38,5 +41,8 @@ export function identify(request: { headers: IncomingHttpHeaders; commonName: un
   const ours = text(headers.protocol) === PROTOCOL_VERSION;
   const store = text(headers.store);
   if (ours && !STORE_NAME.test(store)) return { refused: `header ${headers.store} is not the uuid of a database`, status: 400 };
-  return { accepted: { node, peer: ours ? 'hivelet' : 'kubeedge', store: ours ? store : undefined } };
+  const trusts = ours ? readTrustHeader(text(headers.trusts)) : undefined;
+  return {
+    accepted: { node, peer: ours ? 'hivelet' : 'kubeedge', store: ours ? store : undefined, ...(trusts === undefined ? {} : { trusts }) },
+  };
 }

@@ -9,9 +9,9 @@ import { orNone } from './secrets.ts';
 import { Throttle } from './throttle.ts';
 import type { TokenRecord, TokenStore } from './token-store.ts';
 
-/** The client certificate of a connection. */
+/** The client certificate of a connection. `expired`: good but for its end, which has passed. The connection itself proves its key. */
 export type Peer =
-  { kind: 'none' } | { kind: 'invalid'; reason: string } | { kind: 'valid'; commonName: string; certificate: X509Certificate };
+  { kind: 'none' } | { kind: 'invalid'; reason: string } | { kind: 'valid' | 'expired'; commonName: string; certificate: X509Certificate };
 
 export interface EnrolRequest {
   address: string;
@@ -33,20 +33,25 @@ export interface EnrolAnswer {
   retryAfterS?: number;
 }
 
-/** What a signature of the authority is asked for with. Throws VALUE_INVALID for the request. */
-export type Sign = (node: string, request: Buffer) => Promise<{ certificate: Buffer; fingerprint: string; key: string; endsMs: number }>;
+/** What a signature of an authority is asked for with. Throws VALUE_INVALID for the request. */
+export type Sign = (
+  purpose: 'join' | 'renew',
+  asked: { node: string; request: Buffer },
+) => Promise<{ certificate: Buffer; fingerprint: string; key: string; endsMs: number }>;
 
 export interface EnrolmentOptions {
   api: KubeApi;
   tokens: TokenStore;
   lists: NodeLists;
   sign: Sign;
+  /** For so long after its end a certificate still gets another one. */
+  graceMs: number;
   clock: Clock;
   log: Logger;
 }
 
 /** Who asks, and for which node. */
-type Claim = { node: string } & ({ by: 'token'; token: TokenRecord } | { by: 'certificate'; known: ListedCertificate });
+type Claim = { node: string } & ({ by: 'token'; token: TokenRecord } | { by: 'certificate'; known: ListedCertificate; isEnded: boolean });
 
 /** KubeEdge's words, which its users search for; ours follow. */
 const BAD_TOKEN = 'Invalid authorization token';
@@ -64,19 +69,32 @@ export class Enrolment {
     this.#throttle = new Throttle(options.clock);
   }
 
+  /** For the node of a link, by the certificate that it stands on. Never rejects. */
+  async renew(asked: { node: string; certificate: X509Certificate; address: string; body: Buffer }): Promise<EnrolAnswer> {
+    const { node, certificate, ...rest } = asked;
+    const names = certificate.subject.split('\n').filter((line) => line.startsWith('CN='));
+    const peer: Peer = { kind: 'valid', commonName: names.length === 1 ? (names[0] ?? '').slice(3) : '', certificate };
+    return this.#bounded({ ...rest, peer, nodeName: node, authorization: '', usages: '' });
+  }
+
   /** Never rejects. */
   async issue(request: EnrolRequest): Promise<EnrolAnswer> {
-    const { log } = this.#options;
     const waitS = Math.ceil(this.#throttle.waitMs(request.address) / 1000);
     if (waitS > 0)
       return { status: 429, body: `too many refused requests from ${request.address}: try again in ${waitS} s`, retryAfterS: waitS };
+    const answer = await this.#bounded(request);
+    if (answer.status === 200) this.#throttle.succeeded(request.address);
+    else if (answer.status < 500) this.#throttle.failed(request.address);
+    return answer;
+  }
+
+  async #bounded(request: EnrolRequest): Promise<EnrolAnswer> {
+    const { log } = this.#options;
     if (this.#running >= MOST_AT_ONCE) return { status: 503, body: 'too many boards join at once: try again', retryAfterS: 2 };
     this.#running += 1;
     try {
       const answer = await this.#answer(request);
-      if (answer.status === 200) this.#throttle.succeeded(request.address);
-      else {
-        if (answer.status < 500) this.#throttle.failed(request.address);
+      if (answer.status !== 200) {
         log.warn('enrolment.refused', {
           node: request.nodeName.slice(0, 253),
           from: request.address,
@@ -110,7 +128,7 @@ export class Enrolment {
 
   async #claim({ peer, authorization, nodeName }: EnrolRequest): Promise<Claim | EnrolAnswer> {
     if (peer.kind === 'invalid') return { status: 401, body: `the client certificate is not valid: ${peer.reason}` };
-    if (peer.kind === 'valid') return claimOf(peer, nodeName);
+    if (peer.kind !== 'none') return claimOf(peer, { nodeName, nowMs: this.#options.clock.now(), graceMs: this.#options.graceMs });
     const words = authorization.split(' ');
     if (words.length !== 2) return { status: 401, body: BAD_TOKEN };
     const token = await this.#options.tokens.find(words[1] ?? '');
@@ -128,7 +146,7 @@ export class Enrolment {
   async #certify(claim: Claim, { body, address }: EnrolRequest): Promise<EnrolAnswer> {
     const { lists, tokens, sign, log } = this.#options;
     const { node } = claim;
-    const signed = await sign(node, body);
+    const signed = await sign(claim.by === 'token' ? 'join' : 'renew', { node, request: body });
     const isRegistered = claim.by === 'token' && (await this.#isRegistered(node));
     const mayTake = (list: NodeList | undefined): Decision => this.#decide(claim, { list, isRegistered, key: signed.key });
     const early = mayTake(await lists.read(node));
@@ -139,7 +157,9 @@ export class Enrolment {
     const { fingerprint, key, endsMs } = signed;
     const late = await lists.add(node, { fingerprint, key, endsMs, by }, mayTake);
     if (late !== undefined) return { status: 409, body: late };
-    log.info('enrolment.issued', { node, fingerprint, by, from: address, ends: new Date(endsMs).toISOString() });
+    const facts = { node, fingerprint, by, from: address, ends: new Date(endsMs).toISOString() };
+    if (claim.by === 'certificate' && claim.isEnded) log.warn('enrolment.late', { ...facts, ended: dateOf(claim.known.endsMs) });
+    else log.info('enrolment.issued', facts);
     return { status: 200, body: signed.certificate };
   }
 
@@ -155,7 +175,7 @@ export class Enrolment {
     const now = this.#options.clock.now();
     const others = (list?.certificates ?? []).filter((other) => other.endsMs > now && other.key !== key);
     if (others.length > 0 || (list === undefined && isRegistered)) return takenText(claim.node);
-    return { replace: false, known: [] };
+    return { replace: false, known: [], forgetEnded: true };
   }
 
   /** A Node that was ever heard of has a certificate, even where no list tells so. One that an administrator made ahead has not. */
@@ -173,20 +193,37 @@ function takenText(node: string): string {
   );
 }
 
-function claimOf({ commonName, certificate }: Peer & { kind: 'valid' }, nodeName: string): Claim | EnrolAnswer {
+function tooLateText(node: string, { endsMs, graceMs }: { endsMs: number; graceMs: number }): string {
+  const days = Math.round(graceMs / 86_400_000);
+  return (
+    `the certificate of ${node} ended on ${dateOf(endsMs)}, more than ${days} days ago (modules.cloudHub.certificateGrace): ` +
+    `join again with a token (\`hivelet token create --node ${node}\`)`
+  );
+}
+
+function dateOf(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 10);
+}
+
+function claimOf(
+  { commonName, certificate }: Peer & { kind: 'valid' | 'expired' },
+  { nodeName, nowMs, graceMs }: { nodeName: string; nowMs: number; graceMs: number },
+): Claim | EnrolAnswer {
   const node = /^system:node:(.+)$/.exec(commonName)?.[1];
   if (node === undefined || !NODE_NAME.test(node))
     return { status: 403, body: `the client certificate is ${commonName}, which names no node: use a token` };
   if (nodeName !== '' && nodeName !== node) return { status: 403, body: `the client certificate is that of ${node}, not of ${nodeName}` };
+  const endsMs = Date.parse(certificate.validTo);
+  if (endsMs + graceMs <= nowMs) return { status: 403, body: tooLateText(node, { endsMs, graceMs }) };
   const known = {
     fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
     key: createHash('sha256')
       .update(certificate.publicKey.export({ type: 'spki', format: 'der' }))
       .digest('hex'),
-    endsMs: Date.parse(certificate.validTo),
+    endsMs,
     by: 'certificate',
   };
-  return { by: 'certificate', known, node };
+  return { by: 'certificate', known, node, isEnded: endsMs <= nowMs };
 }
 
 /** Absent = KubeEdge's default. Undefined for what is no list of numbers. */

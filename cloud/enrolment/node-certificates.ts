@@ -3,7 +3,7 @@ import { backoff } from '#beehive/retry.ts';
 import type { Context, Health, Module } from '#beehive/module.ts';
 import { secrets, type KubeApi, type KubeObject } from '../store/kube-api.ts';
 import { Reflector } from '../store/kubeconfig/reflector.ts';
-import { readList, type NodeLists } from './node-lists.ts';
+import { listNameOf, nodeNameIn, readList, type NodeLists } from './node-lists.ts';
 import { NAMESPACE, selectorOf } from './secrets.ts';
 
 export interface NodeCertificatesOptions {
@@ -18,7 +18,7 @@ const RETRY_MS = { first: 200, max: 10_000 };
 export class NodeCertificates implements Module {
   readonly name = 'certificates';
   readonly #options: NodeCertificatesOptions;
-  /** Node -> fingerprints that are good. */
+  /** Name of the list's Secret -> fingerprints that are good; none of one that cannot be read. */
   readonly #good = new Map<string, ReadonlySet<string>>();
   /** Deleted Nodes whose lists are being emptied: name and uid. */
   readonly #emptying = new Set<string>();
@@ -63,7 +63,7 @@ export class NodeCertificates implements Module {
 
   /** One sentence why the certificate is not good; undefined when it is. A node without a list may use any that names it. */
   refusal(node: string, fingerprint: string): string | undefined {
-    const good = this.#good.get(node);
+    const good = this.#good.get(listNameOf(node));
     if (good === undefined || good.has(fingerprint)) return undefined;
     return `the certificate of ${node} was revoked or replaced: join again with a token (\`hivelet token create --node ${node}\`)`;
   }
@@ -95,8 +95,14 @@ export class NodeCertificates implements Module {
   #took(object: KubeObject, isThere: boolean): void {
     const list = readList(object);
     if (list === undefined) return;
-    if (isThere) this.#good.set(list.node, new Set(list.certificates.map(({ fingerprint }) => fingerprint)));
-    else this.#good.delete(list.node);
-    this.#options.changed(list.node);
+    const { name } = object.metadata;
+    const isUnreadable = 'unreadable' in list;
+    if (!isThere) this.#good.delete(name);
+    else this.#good.set(name, new Set(isUnreadable ? [] : list.certificates.map(({ fingerprint }) => fingerprint)));
+    if (isUnreadable && isThere) {
+      const effect = 'no certificate of that node is taken; mend it, or remove it with `hivelet node allow`';
+      this.#context?.log.error('node.list.unreadable', { secret: `${NAMESPACE}/${name}`, reason: list.unreadable, effect });
+    }
+    this.#options.changed(isUnreadable ? nodeNameIn(name) : list.node);
   }
 }

@@ -28,12 +28,15 @@ const MOST_CERTIFICATES = 4;
 const PREFIX = 'hivelet-node-';
 
 export class NodeLists {
+  /** A certificate that ended stays on its list for so long: it still proves whose board it was. */
+  readonly graceMs: number;
   readonly #api: KubeApi;
   readonly #clock: Clock;
 
-  constructor({ api, clock }: { api: KubeApi; clock: Clock }) {
+  constructor({ api, clock, graceMs = 0 }: { api: KubeApi; clock: Clock; graceMs?: number }) {
     this.#api = api;
     this.#clock = clock;
+    this.graceMs = graceMs;
   }
 
   async read(node: string): Promise<NodeList | undefined> {
@@ -42,7 +45,10 @@ export class NodeLists {
 
   async all(): Promise<NodeList[]> {
     const { items } = await this.#api.list(secrets, { namespace: NAMESPACE, labelSelector: selectorOf('node-certificates') });
-    return items.flatMap((item) => readList(item) ?? []);
+    return items.flatMap((item) => {
+      const list = readList(item);
+      return list === undefined || 'unreadable' in list ? [] : [list];
+    });
   }
 
   /**
@@ -56,8 +62,9 @@ export class NodeLists {
       refusal = typeof decision === 'string' ? decision : undefined;
       if (typeof decision === 'string') return undefined;
       const kept = decision.replace ? [] : (list?.certificates ?? []);
+      const soonestMs = this.#clock.now() - (decision.forgetEnded === true ? 0 : this.graceMs);
       const others = [...kept, ...decision.known].filter(
-        ({ fingerprint, endsMs }) => fingerprint !== added.fingerprint && endsMs > this.#clock.now(),
+        ({ fingerprint, endsMs }) => fingerprint !== added.fingerprint && endsMs > soonestMs,
       );
       const certificates = [...others, added].slice(-MOST_CERTIFICATES);
       return { node, certificates, revokedUid: list?.revokedUid ?? '' };
@@ -75,7 +82,7 @@ export class NodeLists {
 
   /** Takes the list away: every certificate of the authority that names the node is good again. False when there was none. */
   async release(node: string): Promise<boolean> {
-    return (await orNone(this.#api.delete(secrets, { namespace: NAMESPACE, name: nameOf(node) }).then(() => true))) ?? false;
+    return (await orNone(this.#api.delete(secrets, { namespace: NAMESPACE, name: listNameOf(node) }).then(() => true))) ?? false;
   }
 
   async #change(node: string, change: (list: NodeList | undefined) => NodeList | undefined): Promise<void> {
@@ -114,20 +121,27 @@ export class NodeLists {
   }
 
   async #read(node: string): Promise<{ object: KubeObject; list: NodeList } | undefined> {
-    const object = await orNone(this.#api.get(secrets, { namespace: NAMESPACE, name: nameOf(node) }));
+    const object = await orNone(this.#api.get(secrets, { namespace: NAMESPACE, name: listNameOf(node) }));
     if (object === undefined) return undefined;
+    const list = readList(object);
     // One that cannot be read allows nothing.
-    return { object, list: readList(object) ?? { node, certificates: [], revokedUid: '' } };
+    return { object, list: list === undefined || 'unreadable' in list ? { node, certificates: [], revokedUid: '' } : list };
   }
 }
 
-/** A sentence refuses. `replace`: the others are no longer good. `known`: good ones that are on no list yet. */
-export type Decision = string | { replace: boolean; known: readonly ListedCertificate[] };
+/**
+ * A sentence refuses. `replace`: the others are no longer good. `known`: good ones that are on no list yet. `forgetEnded`: what ended proves
+ * nothing any more, because the name has a new owner.
+ */
+export type Decision = string | { replace: boolean; known: readonly ListedCertificate[]; forgetEnded?: boolean };
 
-/** Undefined for what somebody else put there. */
-export function readList(object: KubeObject): NodeList | undefined {
+/** Undefined for what is no list of ours by its name. `unreadable` is one sentence; it must count as a list that allows nothing. */
+export function readList(object: KubeObject): NodeList | { unreadable: string } | undefined {
+  if (!object.metadata.name.startsWith(PREFIX)) return undefined;
   const node = textIn(object, 'node');
-  if (node === '' || nameOf(node) !== object.metadata.name) return undefined;
+  if (node === '' || listNameOf(node) !== object.metadata.name)
+    return { unreadable: `its key "node" is not the node that it is named after` };
+  if (!isJsonList(textIn(object, 'certificates'))) return { unreadable: 'its key "certificates" is no JSON list' };
   const certificates = listIn(object, 'certificates').map(({ fingerprint, key, ends, by }) => ({
     fingerprint: String(fingerprint),
     key: String(key),
@@ -139,11 +153,24 @@ export function readList(object: KubeObject): NodeList | undefined {
 
 function written({ node, certificates, revokedUid }: NodeList) {
   const list = certificates.map(({ fingerprint, key, endsMs, by }) => ({ fingerprint, key, ends: new Date(endsMs).toISOString(), by }));
-  return secretOf('node-certificates', nameOf(node), { node, certificates: JSON.stringify(list), 'revoked-uid': revokedUid });
+  return secretOf('node-certificates', listNameOf(node), { node, certificates: JSON.stringify(list), 'revoked-uid': revokedUid });
 }
 
-/** Names of nodes may be as long as those of Secrets: long ones are hashed. */
-function nameOf(node: string): string {
+function isJsonList(text: string): boolean {
+  try {
+    return Array.isArray(JSON.parse(text));
+  } catch {
+    return false;
+  }
+}
+
+/** The Secret of a node. Names of nodes may be as long as those of Secrets: long ones are hashed. */
+export function listNameOf(node: string): string {
   const name = PREFIX + node;
   return name.length <= 253 ? name : `${PREFIX}${createHash('sha256').update(node).digest('hex')}`;
+}
+
+/** The node whose list has this name; of a hashed one the hash. */
+export function nodeNameIn(listName: string): string {
+  return listName.slice(PREFIX.length);
 }

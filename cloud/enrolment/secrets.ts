@@ -5,7 +5,7 @@ import { isKubeError, namespaces, type KubeApi, type KubeObject, type KubeObject
 export const NAMESPACE = 'kubeedge';
 const KIND_LABEL = 'hivelet.dev/kind';
 
-export type SecretKind = 'join-token' | 'node-certificates';
+export type SecretKind = 'join-token' | 'node-certificates' | 'authorities' | 'authority-use';
 
 /** For lists and watches. */
 export function selectorOf(kind: SecretKind): string {

@@ -10,7 +10,7 @@ export interface SharedTokenOptions {
   api: KubeApi;
   tokens: TokenStore;
   /** SHA-256 of the DER form of the authority's certificate, hex. */
-  authority: string;
+  authority: () => Promise<string>;
   leads: () => boolean;
 }
 
@@ -68,7 +68,8 @@ export class SharedToken implements Module {
   }
 
   async #bring({ clock, log }: Context): Promise<void> {
-    const { api, tokens, authority } = this.#options;
+    const { api, tokens } = this.#options;
+    const authority = await this.#options.authority();
     const name = { namespace: NAMESPACE, name: NAME };
     const present = await orNone(api.get(secrets, name));
     const parts = present === undefined ? undefined : splitToken(textIn(present, KEY));

@@ -37,7 +37,8 @@ export async function writeWhole(file: string, text: string, mode: number): Prom
   await syncFolder(folder);
 }
 
-async function syncFolder(folder: string): Promise<void> {
+/** So that a rename in it is on the disk. */
+export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r');
   try {
     await handle.sync();

@@ -4,6 +4,7 @@ import { isIP } from 'node:net';
 import path from 'node:path';
 import type { Clock } from '#beehive/clock.ts';
 import { HiveletError } from '#beehive/errors.ts';
+import { authorityFiles, bundleOf, readAuthorities, splitPem } from './authorities.ts';
 import type { Credential } from './certificates.ts';
 import { PUBLIC_MODE, SECRET_MODE, readIfThere, writeWhole } from './files.ts';
 import { addressesOf, canonical, keyFits, parseCertificate, unusable, whyRenew, type Wanted } from './inspection.ts';
@@ -81,6 +82,8 @@ export async function initCloud(options: InitOptions): Promise<InitReport> {
   if (options.nodeName !== undefined) checkedNode(options.nodeName);
   const addresses = [...new Set([...options.advertise.map(checkedAddress), ...OWN_ADDRESSES])];
   const outcomes: Outcome[] = [];
+  // A change of authorities that a power cut has ended half-way is finished first.
+  await readAuthorities(authorityFiles(options.dataDir));
   const authority = await ensureAuthority(files.authority, { now, outcomes });
   for (const [commonName, place] of [
     ['hivelet-hub', files.hub],
@@ -89,7 +92,7 @@ export async function initCloud(options: InitOptions): Promise<InitReport> {
     const kept = await addressesAt(place.certificate);
     const all = [...new Set([...addresses, ...kept])];
     await ensureLeaf(place, {
-      wanted: { authority: authority.parsed, now, addresses },
+      wanted: { authorities: [authority.parsed], now, addresses },
       outcomes,
       force: options.forceRenew === true,
       issue: async () => (await maker()).issueServer(authority, { commonName, addresses: all, now }),
@@ -114,14 +117,17 @@ export async function issueNodeCertificate(options: {
   const now = options.clock.now();
   const node = checkedNode(options.node);
   const outcomes: Outcome[] = [];
+  const bundle = await readBundle(options.dataDir);
   const authority = await readAuthority(cloudFiles(options.dataDir).authority, now);
   if (authority === undefined) throw unusable(`there is no authority in ${options.dataDir}/pki; run \`hivelet init\` first`);
   const files = nodeFiles(options.dataDir);
   const known = await readIfThere(files.authority);
-  if (known !== authority.certificate) await writeWhole(files.authority, authority.certificate, PUBLIC_MODE);
-  outcomes.push({ file: files.authority, action: known === undefined ? 'created' : known === authority.certificate ? 'kept' : 'renewed' });
+  const isKnown = known !== undefined && [...splitPem(known)].sort().join() === splitPem(bundle).sort().join();
+  if (!isKnown) await writeWhole(files.authority, bundle, PUBLIC_MODE);
+  outcomes.push({ file: files.authority, action: known === undefined ? 'created' : isKnown ? 'kept' : 'renewed' });
+  const others = splitPem(bundle).map((pem) => new X509Certificate(pem));
   await ensureLeaf(files, {
-    wanted: { authority: authority.parsed, now, commonName: `system:node:${node}` },
+    wanted: { authorities: [authority.parsed, ...others], now, commonName: `system:node:${node}` },
     outcomes,
     force: options.forceRenew === true,
     issue: async () => (await maker()).issueNode(authority, { node, now }),
@@ -129,11 +135,16 @@ export async function issueNodeCertificate(options: {
   return { files, outcomes };
 }
 
-/** What a kubeconfig for the embedded API needs. Throws when `hivelet init` has not run. */
+/** All authorities that are trusted, PEM; '' when there is none. */
+export async function readBundle(dataDir: string): Promise<string> {
+  const authorities = await readAuthorities(authorityFiles(dataDir));
+  return authorities === undefined ? '' : bundleOf(authorities);
+}
+
+/** What a kubeconfig for the embedded API needs; `authority` may be several, one behind the other. Throws when `hivelet init` has not run. */
 export async function readAdminAccess(dataDir: string): Promise<{ authority: string; token: string }> {
-  const files = cloudFiles(dataDir);
-  const [authority, token] = await Promise.all([readIfThere(files.authority.certificate), readIfThere(files.adminToken)]);
-  if (authority === undefined || token === undefined) throw unusable(`there are no certificates in ${dataDir}; run \`hivelet init\` first`);
+  const [authority, token] = [await readBundle(dataDir), await readIfThere(cloudFiles(dataDir).adminToken)];
+  if (authority === '' || token === undefined) throw unusable(`there are no certificates in ${dataDir}; run \`hivelet init\` first`);
   return { authority, token: token.trim() };
 }
 

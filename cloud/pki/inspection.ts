@@ -7,7 +7,8 @@ export const LEAF_LIFE_MS = 365 * 24 * 60 * 60 * 1000;
 
 /** What a leaf must be. */
 export interface Wanted {
-  authority: X509Certificate;
+  /** Any of these may have signed it; it is issued again when it ends sooner than a third of a life before the first of them. */
+  authorities: readonly [X509Certificate, ...X509Certificate[]];
   /** Unix ms. */
   now: number;
   /** Addresses a server must be valid for. */
@@ -43,15 +44,20 @@ export function whyRenew(leaf: { certificate: string; key: string }, wanted: Wan
     return 'it could not be read';
   }
   if (!keyFits(certificate, leaf.key)) return 'its key was another one';
-  if (!certificate.checkIssued(wanted.authority) || !certificate.verify(wanted.authority.publicKey)) return 'another authority signed it';
+  if (issuerOf(certificate, wanted.authorities) === undefined) return 'another authority signed it';
   const missing = wanted.addresses?.filter((address) => !addressesOf(certificate).includes(canonical(address))) ?? [];
   if (missing.length > 0) return `it was not valid for ${missing.join(', ')}`;
   if (wanted.commonName !== undefined && commonNameOf(certificate) !== wanted.commonName) return `it was not for ${wanted.commonName}`;
   if (Date.parse(certificate.validFrom) > 0) return 'a board whose clock starts in 1970 would refuse it';
   // validFrom says nothing about when it was issued, so its age is told by what is left.
   const end = Date.parse(certificate.validTo);
-  const renewable = end < Date.parse(wanted.authority.validTo);
+  const renewable = end < Date.parse(wanted.authorities[0].validTo);
   return renewable && end - wanted.now < LEAF_LIFE_MS / 3 ? 'less than a third of its life was left' : undefined;
+}
+
+/** Which of them signed it, whatever the time is. */
+export function issuerOf(certificate: X509Certificate, authorities: readonly X509Certificate[]): X509Certificate | undefined {
+  return authorities.find((authority) => certificate.checkIssued(authority) && certificate.verify(authority.publicKey));
 }
 
 /** DNS names and IP addresses that a certificate is valid for, in one spelling. */

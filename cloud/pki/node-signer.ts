@@ -1,8 +1,6 @@
-/** Owns signing what boards ask for: with the authority's key, read when it is needed, whose certificate is the one that boards are told. */
+/** Owns signing what boards ask for: with the key of an authority, read when it is needed, whose certificate is one that the cloud trusts. */
 import { X509Certificate, createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import type { Clock } from '#beehive/clock.ts';
-import { messageOf } from '#beehive/errors.ts';
 import { keyFits, parseCertificate, unusable } from './inspection.ts';
 
 export interface SignedNode {
@@ -16,37 +14,31 @@ export interface SignedNode {
   endsMs: number;
 }
 
-export class NodeSigner {
-  readonly #options: { authority: string; keyFile: string; clock: Pick<Clock, 'now'> };
+/** What is signed with, PEM; `name` is where the key is, for people. */
+export interface SigningAuthority {
+  certificate: string;
+  key: string;
+  name: string;
+}
 
-  /** `authority` is PEM. */
-  constructor(options: { authority: string; keyFile: string; clock: Pick<Clock, 'now'> }) {
+export class NodeSigner {
+  readonly #options: { clock: Pick<Clock, 'now'> };
+
+  constructor(options: { clock: Pick<Clock, 'now'> }) {
     this.#options = options;
   }
 
   /** `request` is PKCS#10 in DER. Throws VALUE_INVALID for the request, CERTIFICATES_UNUSABLE for the key of the authority. */
-  async sign(node: string, request: Buffer): Promise<SignedNode> {
-    const { authority, clock } = this.#options;
-    const key = await this.#key();
+  async sign(authority: SigningAuthority, { node, request }: { node: string; request: Buffer }): Promise<SignedNode> {
+    const { certificate, key, name } = authority;
+    if (!keyFits(parseCertificate(certificate, 'the authority'), key)) {
+      throw unusable(`this cloud cannot sign: ${name} is not the key of its authority`);
+    }
     // The library that makes certificates is 10 MB of memory: a cloud that no board joins does without it.
     const { signNode } = await import('./certificates.ts');
-    const der = await signNode({ certificate: authority, key }, { node, now: clock.now(), request });
+    const der = await signNode({ certificate, key }, { node, now: this.#options.clock.now(), request });
     const signed = new X509Certificate(der);
     return { certificate: der, fingerprint: fingerprintOf(signed), key: keyHashOf(signed), endsMs: Date.parse(signed.validTo) };
-  }
-
-  async #key(): Promise<string> {
-    const { authority, keyFile } = this.#options;
-    let key: string;
-    try {
-      key = await readFile(keyFile, 'utf8');
-    } catch (cause) {
-      throw unusable(`this cloud cannot sign: ${messageOf(cause)} (modules.cloudHub.tlsCAKeyFile)`, cause);
-    }
-    if (!keyFits(parseCertificate(authority, 'the authority'), key)) {
-      throw unusable(`this cloud cannot sign: ${keyFile} (modules.cloudHub.tlsCAKeyFile) is not the key of its authority`);
-    }
-    return key;
   }
 }
 

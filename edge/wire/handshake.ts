@@ -9,9 +9,13 @@ export const headers = {
   protocol: 'hivelet-protocol',
   /** Ours, request: uuid made with the edge database; a new one resets the order of reported values. */
   store: 'hivelet-store',
+  /** Ours, request: the authorities that the edge trusts, by the SHA-256 of their DER form, with commas between them. It takes new ones. */
+  trusts: 'hivelet-trusts',
+  /** Ours, response: the wall clock of the cloud, unix ms. */
+  time: 'hivelet-time',
   /** Ours, response: uid of Namespace kube-system. */
   cluster: 'hivelet-cluster',
-  /** Ours, response: comma-separated list; `uploads` = the peer takes uploads, `objects` = it takes `objects/held`. */
+  /** Ours, response: comma-separated list; `uploads` = the peer takes uploads, `objects` = it takes `objects/held`, `certificates` = it renews certificates. */
   features: 'hivelet-features',
 } as const;
 

@@ -9,6 +9,7 @@ export const source = {
   devicecontroller: 'devicecontroller',
   edgecontroller: 'edgecontroller',
   oldDeviceManager: 'edgemgr',
+  cloudhub: 'cloudhub',
   routerEventbus: 'router_eventbus',
 } as const;
 export const group = { resource: 'resource', meta: 'meta', twin: 'twin', user: 'user', func: 'func' } as const;
@@ -32,6 +33,10 @@ export const membershipDetail = 'membership/detail';
 export const lastSeen = 'devices/last-seen';
 /** Ours, up: which version of which object the edge has. */
 export const objectsHeld = 'objects/held';
+/** Ours, down: which authorities to trust, and whether to ask for another certificate now. Answered with what is trusted then. */
+export const certificateAuthorities = 'certificates/authorities';
+/** Ours, up: a request (PKCS#10, DER, base64) for the next certificate of the node itself. Answered with the certificate (DER, base64). */
+export const certificateOfNode = 'certificates/node';
 
 export const deviceResource = {
   cloudUpdated: (id: string): string => `device/${id}/twin/cloud_updated`,

@@ -53,6 +53,7 @@ async function startHub(over: Partial<CloudHubOptions> = {}, clock: Clock = syst
       node: () => ({ refused: 'not served' }),
       object: () => ({ refused: 'not served' }),
       held: () => ({ refused: 'not served' }),
+      certificate: () => ({ refused: 'not served' }),
       upload: (_link, _message, stored) => stored(),
       heard: () => undefined,
     },
@@ -102,7 +103,7 @@ test('our edges are greeted with protocol, cluster and features; KubeEdge edges 
   const theirs = await world.edge('pi-2', { peer: 'kubeedge' });
   const shown = ({ greeting }: FakeEdge): unknown[] =>
     ['hivelet-protocol', 'hivelet-cluster', 'hivelet-features'].map((name) => greeting[name]);
-  assert.equal(shown(ours), ['1', 'cluster-1', 'uploads,objects']);
+  assert.equal(shown(ours), ['1', 'cluster-1', 'uploads,objects,certificates']);
   assert.equal(shown(theirs), [undefined, undefined, undefined]);
   assert.equal(
     world.links.map(({ node, peer }) => `${node} ${peer}`),

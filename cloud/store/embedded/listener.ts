@@ -39,3 +39,8 @@ export function listenFailure({ host, port }: { host: string; port: number }, ca
     },
   );
 }
+
+/** Header values must stay on one line of ASCII. */
+export function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, '?').slice(0, 500);
+}

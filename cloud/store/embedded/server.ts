@@ -23,7 +23,7 @@ import { readBody, sendBody, sendPieces } from './http-body.ts';
 import { Housekeeping, ensureNamespaces } from './housekeeping.ts';
 import { headOf, withBody } from './http-request.ts';
 import { KindRegistry } from './kinds/registry.ts';
-import { createListener, listenFailure } from './listener.ts';
+import { createListener, listenFailure, printable } from './listener.ts';
 import { ObjectStore } from './object-store.ts';
 import { OpenStreams } from './open-streams.ts';
 import { OpenApi } from './openapi.ts';
@@ -63,6 +63,8 @@ export interface ApiServer {
   /** For webhooks inside this process. */
   readonly webhooks: Pick<Webhooks, 'serve'>;
   readonly stats: { revision: number; objects: number; commits: number; events: number; watches: number };
+  /** PEM texts, for connections from now on. */
+  useTls(tls: ApiServerOptions['tls']): void;
   /** Idempotent. Ends streams, answers what runs, commits, closes the database. */
   close(): Promise<void>;
 }
@@ -151,6 +153,10 @@ class EmbeddedServer implements ApiServer {
     this.#server.on('error', (error) => log.error('api.server.failed', { error }));
     this.#housekeeping.start();
     log.info('api.listening', { host: listen.host, port: this.port, revision: this.#store.revision });
+  }
+
+  useTls(tls: ApiServerOptions['tls']): void {
+    this.#server.setSecureContext({ ...tls, minVersion: 'TLSv1.3' });
   }
 
   close(): Promise<void> {
@@ -289,9 +295,4 @@ function auditedOf({ headers, socket }: IncomingMessage, what: Pick<Audited, 'he
 
 function warn(response: ServerResponse, warnings: readonly string[]): void {
   for (const warning of warnings.slice(0, 20)) response.appendHeader('Warning', `299 - ${JSON.stringify(printable(warning))}`);
-}
-
-/** Header values must stay on one line of ASCII. */
-function printable(text: string): string {
-  return text.replace(/[^\x20-\x7e]/g, '?').slice(0, 500);
 }
