@@ -138,6 +138,12 @@ export const settings = [
   },
   { path: 'modules.mapperHost.sysfsRoot', type: 'string', default: '/sys', doc: 'where the IIO mapper looks for sensors' },
   {
+    path: 'modules.mapperHost.bluetooth.hci',
+    type: 'string',
+    default: '',
+    doc: 'path or host:port of a Bluetooth controller that speaks H4, such as `hivelet simulate sensortag`; empty: the adapter of the board',
+  },
+  {
     path: 'modules.control.listen',
     type: 'string',
     default: '',

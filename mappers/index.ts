@@ -13,6 +13,10 @@ export interface PluginOptions {
     /** Where sysfs is mounted; default /sys. */
     sysfsRoot?: string;
   };
+  bluetooth?: {
+    /** Empty: the machine's own adapter. Else the path, or host:port, of a controller that speaks H4. */
+    hci?: string;
+  };
 }
 
 export interface PluginRow {
@@ -34,11 +38,19 @@ export function createPluginTable(options: PluginOptions = {}): ReadonlyMap<stri
     placement: 'inside',
     load: once(async () => (await import('./iio/plugin.ts')).createIioPlugin(options.iio)),
   };
+  const bluetooth: PluginRow = {
+    plugin: 'bluetooth',
+    // noble is native, and blocks the thread while it connects.
+    placement: 'child',
+    load: once(async () => (await import('./bluetooth/plugin.ts')).createBluetoothPlugin(options.bluetooth)),
+  };
   return new Map([
     ['modbus', modbus],
     ['modbus-tcp', modbus],
     ['modbus-rtu', modbus],
     ['iio', iio],
+    ['bluetooth', bluetooth],
+    ['ble', bluetooth],
   ]);
 }
 

@@ -34,7 +34,7 @@ test('a plugin is loaded once for all its names, and a TCP device brings no seri
   const clock = new FakeClock();
   const thermostat = await startThermostat({ clock });
   const plugins = createPlugins();
-  assert.equal([...plugins.keys()], ['modbus', 'modbus-tcp', 'modbus-rtu', 'iio']);
+  assert.equal([...plugins.keys()], ['modbus', 'modbus-tcp', 'modbus-rtu', 'iio', 'bluetooth', 'ble']);
   const plugin = await plugins.get('modbus')!();
   assert.is(await plugins.get('modbus-rtu')!(), plugin);
   const link = plugin.link({ ip: thermostat.host, port: thermostat.port }, '');
