@@ -26,6 +26,7 @@ export const commands: readonly Entry[] = [
   { name: 'set', summary: 'set desired values of a device', load: () => import('./set.ts') },
   { name: 'watch', summary: 'follow twins or uploads', load: () => import('./watch.ts') },
   { name: 'validate', summary: 'check YAML with Devices and DeviceModels', load: () => import('./validate.ts') },
+  { name: 'mappers', summary: 'which mapper plugins work here, and what the edge does with them', load: () => import('./mappers.ts') },
   { name: 'read', summary: 'what real devices answer to the visitors of a YAML file', load: () => import('./read.ts') },
   { name: 'discover', summary: 'look for devices and print YAML for them', load: () => import('./discover.ts') },
   { name: 'crds', summary: 'print the custom resource definitions, for a cluster', load: () => import('./crds.ts') },
