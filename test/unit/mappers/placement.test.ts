@@ -1,0 +1,41 @@
+/** Proves where plugins run: as they declare, or as the configuration says. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { isHiveletError } from '#beehive/errors.ts';
+import { createPluginTable } from '#mappers/index.ts';
+import { placesOf } from '#mappers/placement.ts';
+
+const table = createPluginTable();
+
+test('what is not configured runs where it declares', () => {
+  const places = placesOf(table, {});
+  for (const { plugin, placement } of table.values()) assert.is(places.get(plugin), placement);
+  assert.is(places.get('modbus'), 'inside');
+});
+
+test('the configuration wins, by any name of the protocol and in any case', () => {
+  assert.is(placesOf(table, { modbus: 'child' }).get('modbus'), 'child');
+  assert.is(placesOf(table, { 'Modbus-RTU': 'service' }).get('modbus'), 'service');
+  assert.is(placesOf(table, { modbus: 'child' }).get('iio'), 'inside');
+});
+
+for (const [what, wanted, message] of [
+  [
+    'a protocol that there is not',
+    { x10: 'child' },
+    /^modules\.mapperHost\.placement\.x10 is no protocol that a plugin serves; use modbus, /,
+  ],
+  ['a place that there is not', { modbus: 'outside' }, /^modules\.mapperHost\.placement\.modbus is "outside"; use inside, child, service$/],
+] as const) {
+  test(`${what} is told at the start`, () => {
+    try {
+      placesOf(table, wanted);
+      assert.unreachable();
+    } catch (error) {
+      assert.ok(isHiveletError(error, 'CONFIG_INVALID'));
+      assert.match(error.message, message);
+    }
+  });
+}
+
+test.run();
