@@ -1,0 +1,57 @@
+/** Owns how the OPC UA client comes into the process: on first use, quiet, with a sentence when it is not installed. */
+import { createRequire } from 'node:module';
+import type * as CertificateManagers from 'node-opcua-certificate-manager';
+import type * as Client from 'node-opcua-client';
+import type * as Debug from 'node-opcua-debug';
+import { HiveletError } from '#beehive/errors.ts';
+
+export type Opcua = (typeof Client)['default'];
+export type ClientCertificates = (typeof CertificateManagers)['default'];
+
+type DebugModule = (typeof Debug)['default'];
+
+export interface Engine {
+  readonly opcua: Opcua;
+  readonly certificates: ClientCertificates;
+}
+
+const PACKAGE = 'node-opcua-client';
+const MISSING = `${PACKAGE} is not installed: run npm install --include=optional in the folder of Hivelet`;
+
+let loading: Promise<Engine> | undefined;
+
+/** Rejects with PLUGIN_MISSING; tried again by the next one. It takes about a second and 60 MB. */
+export function loadEngine(): Promise<Engine> {
+  loading ??= new Promise((resolve) => resolve(load()));
+  return loading.catch((error: unknown) => {
+    loading = undefined;
+    throw error;
+  });
+}
+
+/** Undefined when the package can be loaded, else the remedy. Loads nothing. */
+export function engineMissing(): string | undefined {
+  try {
+    createRequire(import.meta.url).resolve(PACKAGE);
+    return undefined;
+  } catch {
+    return MISSING;
+  }
+}
+
+function load(): Engine {
+  if (engineMissing() !== undefined) throw new HiveletError('PLUGIN_MISSING', MISSING);
+  const ours = createRequire(import.meta.url);
+  // Packages of the client's own, which need not lie where we can name them.
+  const theirs = createRequire(ours.resolve(PACKAGE));
+  silence(theirs('node-opcua-debug') as DebugModule);
+  return { opcua: ours(PACKAGE) as Opcua, certificates: theirs('node-opcua-certificate-manager') as ClientCertificates };
+}
+
+/** It writes advice to standard output, where our own log lines go, from the moment it is loaded. */
+export function silence({ setDebugLogger, setWarningLogger, setErrorLogger }: DebugModule): void {
+  const quiet = (): void => undefined;
+  setDebugLogger(quiet);
+  setWarningLogger(quiet);
+  setErrorLogger(quiet);
+}
