@@ -16,6 +16,7 @@ export function outcomeEvent(property: string, outcome: WriteOutcome, override: 
         ? reachedEvent(property, { desired, observed })
         : normal('DesiredWritten', `${wanted} written, observed ${short(observed)}${took}`);
     case 'differs':
+      if (outcome.observed === undefined) return warning('DesiredNotTaken', `${wanted} written, but not seen${took}: ${reason}`);
       return warning('DesiredNotTaken', `${wanted} written, but observed ${short(observed)} ${duration(ms ?? 0)} later`);
     case 'refused':
       return warning('WriteRefused', `${property}: write refused: ${reason}`);

@@ -1,5 +1,6 @@
 /** Owns what the edge last said of one device, and which report is newer: the edge's own counters decide, clocks never do. */
 import { fieldsOf } from '#device-models/fields.ts';
+import { readDoubt, type Doubt } from '#wire/quality.ts';
 import { readWriteOutcome, type WriteOutcome } from '#wire/write-outcome.ts';
 
 export interface ReportedValue {
@@ -8,6 +9,8 @@ export interface ReportedValue {
   type: string;
   /** Unix ms by the edge's clock, for people. */
   timestampMs: number;
+  /** Why it is not good. */
+  doubt?: Doubt | undefined;
 }
 
 export interface DeviceState {
@@ -121,11 +124,13 @@ export class DeviceReport {
     const version = numberOf(fieldsOf(fields['actual_version'])?.['edge']);
     if (version !== undefined && last !== undefined && version < last.version) return false;
     const type = fieldsOf(fields['metadata'])?.['type'];
+    const doubt = readDoubt(fields['quality']);
     this.#twins.set(name, {
       value,
       type: typeof type === 'string' && type !== '' ? type : (last?.type ?? 'string'),
       timestampMs: numberOf(fieldsOf(actual?.['metadata'])?.['timestamp']) ?? 0,
       version: version ?? last?.version ?? -1,
+      ...(doubt === undefined ? {} : { doubt }),
     });
     return true;
   }

@@ -1,5 +1,6 @@
 /** Owns which JSON patch brings a Device's status to what the edge said: single entries by tested index, never a whole list of twins, never desired. */
 import { fieldsOf, textOf } from '#device-models/fields.ts';
+import { doubtMetadata } from '#wire/quality.ts';
 import { sameOutcome } from '#wire/write-outcome.ts';
 import type { JsonPatchOperation, KubeObject } from '../store/kube-api.ts';
 import { readWriteStatus, writeStatus } from './api-status.ts';
@@ -116,14 +117,17 @@ function indexOf(entries: readonly unknown[], propertyName: string): number {
   return entries.findIndex((entry) => fieldsOf(entry)?.['propertyName'] === propertyName);
 }
 
-function reportedOf({ value, type, timestampMs }: ReportedValue): Record<string, unknown> {
-  return { value, metadata: { timestamp: String(timestampMs), type } };
+function reportedOf({ value, type, timestampMs, doubt }: ReportedValue): Record<string, unknown> {
+  return { value, metadata: { timestamp: String(timestampMs), type, quality: 'good', ...doubtMetadata(doubt) } };
 }
 
-/** The time-stamp alone makes no difference. */
-function saysAlready(entry: unknown, { value, type }: ReportedValue): boolean {
+/** The time-stamp alone makes no difference. Without a word of it a value is good. */
+function saysAlready(entry: unknown, { value, type, doubt }: ReportedValue): boolean {
   const reported = fieldsOf(fieldsOf(entry)?.['reported']);
-  return reported?.['value'] === value && fieldsOf(reported['metadata'])?.['type'] === type;
+  const metadata = fieldsOf(reported?.['metadata']);
+  const { quality = 'good', reason } = doubtMetadata(doubt);
+  const isSame = reported?.['value'] === value && metadata?.['type'] === type;
+  return isSame && (metadata?.['quality'] ?? 'good') === quality && metadata?.['reason'] === reason;
 }
 
 function toldAlready(entry: unknown, { outcome }: ReportedWrite): boolean {

@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { MsgAttr, MsgTwin, TwinValue, TwinVersion } from '#wire/device-messages.ts';
 import { isRecord } from '#wire/message.ts';
+import { readDoubt } from '#wire/quality.ts';
 import { readWriteOutcome } from '#wire/write-outcome.ts';
 
 export interface Fault {
@@ -14,6 +15,8 @@ export type Read<T> = { ok: true; eventId: string; body: T } | { ok: false; even
 export interface ValueRules {
   /** KubeEdge's own character class and 512 bytes (defect T12). */
   strict: boolean;
+  /** The sender's times are those of the readings. Otherwise they are ignored: edgecore stamps. */
+  times?: boolean;
 }
 
 const KEY = /^[a-zA-Z0-9\-_.,:/@#]{1,128}$/;
@@ -63,7 +66,7 @@ export function readTwins(input: unknown, rules: ValueRules, skipped?: Skipped):
 function readEntry(key: string, value: unknown, rules: ValueRules): MsgTwin | null | string {
   if (!KEY.test(key)) return keyReason;
   if (value === null) return null;
-  const twin = readTwin(value);
+  const twin = readTwin(value, rules);
   return twin === undefined ? undecodable : (valueReason(twin.expected?.value, rules) ?? valueReason(twin.actual?.value, rules) ?? twin);
 }
 
@@ -73,10 +76,10 @@ function valueReason(value: string | undefined, rules: ValueRules): string | und
   return Buffer.byteLength(value) > MAX_VALUE_BYTES ? lengthReason : undefined;
 }
 
-function readTwin(input: unknown): MsgTwin | undefined {
+function readTwin(input: unknown, { times = false }: ValueRules): MsgTwin | undefined {
   if (!isRecord(input)) return undefined;
-  const expected = readSide(pick(input, 'expected'));
-  const actual = readSide(pick(input, 'actual'));
+  const expected = readSide(pick(input, 'expected'), false);
+  const actual = readSide(pick(input, 'actual'), times);
   const optional = pick(input, 'optional') ?? undefined;
   const type = readType(pick(input, 'metadata'));
   if (expected === false || actual === false || type === false) return undefined;
@@ -84,6 +87,7 @@ function readTwin(input: unknown): MsgTwin | undefined {
   const expectedVersion = readVersion(pick(input, 'expected_version'));
   const actualVersion = readVersion(pick(input, 'actual_version'));
   const write = readWriteOutcome(input['write']);
+  const quality = readDoubt(input['quality']);
   return {
     ...(expected === undefined ? {} : { expected }),
     ...(actual === undefined ? {} : { actual }),
@@ -92,6 +96,7 @@ function readTwin(input: unknown): MsgTwin | undefined {
     ...(expectedVersion === undefined ? {} : { expected_version: expectedVersion }),
     ...(actualVersion === undefined ? {} : { actual_version: actualVersion }),
     ...(write === undefined ? {} : { write }),
+    ...(quality === undefined ? {} : { quality }),
   };
 }
 
@@ -100,13 +105,16 @@ function wellFormed(text: string): string {
   return text.replace(/\p{Surrogate}/gu, '\ufffd');
 }
 
-/** undefined: no value on this side (absent, null, `{}`); false: not decodable. The sender's time is ignored: edgecore stamps. */
-function readSide(input: unknown): TwinValue | undefined | false {
+/** undefined: no value on this side (absent, null, `{}`); false: not decodable. */
+function readSide(input: unknown, times: boolean): TwinValue | undefined | false {
   if (input === undefined || input === null) return undefined;
   if (!isRecord(input)) return false;
   const value = pick(input, 'value');
   if (value === undefined || value === null) return undefined;
-  return typeof value === 'string' ? { value: wellFormed(value) } : false;
+  if (typeof value !== 'string') return false;
+  const metadata = times ? input['metadata'] : undefined;
+  const timestamp = isRecord(metadata) ? metadata['timestamp'] : undefined;
+  return { value: wellFormed(value), ...(typeof timestamp === 'number' && timestamp >= 0 ? { metadata: { timestamp } } : {}) };
 }
 
 function readType(metadata: unknown): string | undefined | false {

@@ -1,7 +1,9 @@
 /** Owns the JSON that devicetwin publishes on MQTT (reference/mqtt-topics.md sections 4 to 6). */
 import { randomUUID } from 'node:crypto';
 import type { MsgAttr, MsgTwin } from '#wire/device-messages.ts';
+import { doubtMetadata, type Doubt } from '#wire/quality.ts';
 import { deviceTopic } from '#wire/topics.ts';
+import type { WriteOutcome } from '#wire/write-outcome.ts';
 import type { Twin, TwinSide } from '../store/twin-table.ts';
 import type { Fault } from './payloads.ts';
 import { TOMBSTONE, differs, isTombstone } from './twin.ts';
@@ -27,11 +29,26 @@ function valueOf({ value, timestamp }: TwinSide): MsgTwin['expected'] {
   return { value, metadata: { timestamp } };
 }
 
-/** A twin without versions: they stay between edge and cloud. */
+/** What became of a write, as the metadata of `expected` shows it. The text and the stamp stand beside it. */
+function outcomeMetadata({ desired: _desired, stamp: _stamp, ...outcome }: WriteOutcome): Record<string, unknown> {
+  return { write: outcome };
+}
+
+function expectedOf(side: TwinSide, write: WriteOutcome | undefined): MsgTwin['expected'] {
+  const { value, timestamp } = side;
+  return write === undefined ? valueOf(side) : { value, metadata: { timestamp, ...outcomeMetadata(write) } };
+}
+
+function actualOf(side: TwinSide, doubt: Doubt | undefined): MsgTwin['actual'] {
+  const { value, timestamp } = side;
+  return doubt === undefined ? valueOf(side) : { value, metadata: { timestamp, ...doubtMetadata(doubt) } };
+}
+
+/** A twin without versions: they stay between edge and cloud. Whose value is good and never was written has KubeEdge's form. */
 export function plainTwin(twin: Twin): MsgTwin {
   return {
-    ...(twin.expected === undefined ? {} : { expected: valueOf(twin.expected) }),
-    ...(twin.actual === undefined ? {} : { actual: valueOf(twin.actual) }),
+    ...(twin.expected === undefined ? {} : { expected: expectedOf(twin.expected, twin.write) }),
+    ...(twin.actual === undefined ? {} : { actual: actualOf(twin.actual, twin.doubt) }),
     optional: twin.optional,
     metadata: { type: twin.type },
   };

@@ -17,7 +17,7 @@ type Applied = Map<string, Exclude<Merge, { kind: 'refused' | 'invalid' }>>;
 export function handleTwinUpdate(room: TwinRoom, id: string, payload: Buffer): Outcome {
   const outcome = emptyOutcome();
   const now = room.clock.now();
-  const read = readTwinUpdate(payload, room.rules);
+  const read = readTwinUpdate(payload, room.later ? { ...room.rules, times: true } : room.rules);
   const device = room.registry.member(id);
   const refuse = (code: 400 | 404, reason: string): Outcome => {
     outcome.publish.push(errorResult(deviceTopic.twinResult(id), { eventId: read.eventId, now }, { code, reason }));
@@ -67,8 +67,8 @@ function apply(
   const results = new Map<string, MsgTwin | null>();
   const changes = new Map<string, Change>();
   const parts = new Map<string, MsgTwin | null>();
-  /** Properties of which the cloud hears what became of a write; KubeEdge's does not ask. */
-  const outcomes: string[] = [];
+  /** Properties of which the cloud hears what became of a write, or how good the value is; KubeEdge's does not ask. */
+  const news: string[] = [];
   outcome.touched.add(id);
   for (const [name, merge] of merges) {
     if (merge.kind === 'untouched') continue;
@@ -80,32 +80,32 @@ function apply(
       parts.set(name, versioned(merge.twin, ['expected', 'actual'], true));
       continue;
     }
-    const { twin, changed, answered, wrote } = merge;
+    const { twin, changed, doubted, answered, wrote } = merge;
     if (answered.length > 0 || changed.includes('meta')) results.set(name, partOf(twin, answered));
-    if (changed.length === 0 && !wrote) {
-      keepStamp(device, name, twin);
-      continue;
-    }
-    storeTwin(room, device, twin);
-    if (wrote) outcomes.push(name);
+    const stored = changed.length > 0 || wrote;
+    if (stored) storeTwin(room, device, twin);
+    else keepStamp(device, twin, doubted);
+    if (wrote || doubted) news.push(name);
+    if (stored || doubted) changes.set(name, { before, after: twin });
     if (changed.length === 0) continue;
-    changes.set(name, { before, after: twin });
     const isNew = before === undefined || before.type === 'deleted';
     const sides = changed.filter((side) => side !== 'meta');
     if (isNew || sides.length > 0) parts.set(name, versioned(twin, isNew ? ['expected', 'actual'] : sides, isNew));
   }
   outcome.publish.push(twinResult(id, envelope, results));
   publishChanges(room, device, { outcome, envelope, changes });
-  const settles = outcomes.length > 0 || [...changes.values()].some(({ before, after }) => after.settled && before?.settled !== true);
-  const names = [...new Set([...parts.keys(), ...outcomes])];
+  const settles = [...changes.values()].some(
+    ({ before, after }) => (after.settled && before?.settled !== true) || after.write !== before?.write,
+  );
+  const names = [...new Set([...parts.keys(), ...news])];
   if (names.length > 0) outcome.upstream.push({ kind: 'twin', device: id, names, parts, settles });
 }
 
 /** An equal report renews the stamp in memory; the disk hears of it with the next write or within a minute. */
-function keepStamp(device: Device, name: string, twin: Twin): void {
-  if (device.twins.get(name)?.actual?.timestamp === twin.actual?.timestamp) return;
-  device.twins.set(name, twin);
-  device.stamps.add(name);
+function keepStamp(device: Device, twin: Twin, doubted: boolean): void {
+  const renewed = device.twins.get(twin.name)?.actual?.timestamp !== twin.actual?.timestamp;
+  if (renewed || doubted) device.twins.set(twin.name, twin);
+  if (renewed) device.stamps.add(twin.name);
 }
 
 /** KubeEdge's upstream form: the parts just written with their versions; a full twin with both for a new or deleted key. */

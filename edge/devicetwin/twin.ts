@@ -1,6 +1,7 @@
 /** Owns the rules of one twin: merge of a local or a cloud message, versions, typed compare. Pure: no clock, no store, no topic. */
 import { checkText, sameValue, valueTypeOf } from '#device-models/values.ts';
 import type { MsgTwin, TwinVersion } from '#wire/device-messages.ts';
+import { sameDoubt, type Doubt } from '#wire/quality.ts';
 import { sameOutcome, type WriteOutcome } from '#wire/write-outcome.ts';
 import type { Twin, TwinSide } from '../store/twin-table.ts';
 
@@ -30,9 +31,11 @@ export type Merge =
       readonly twin: Twin;
       /** The sides whose text (or existence) changed: they are stored, documented and sent upstream. */
       readonly changed: readonly ('expected' | 'actual' | 'meta')[];
+      /** How good `actual` is changed: documented and sent upstream, but not stored. */
+      readonly doubted: boolean;
       /** The sides that the message carried, changed or not: they are answered. */
       readonly answered: readonly ('expected' | 'actual')[];
-      /** The message said something new of writing `expected`: stored and told upstream, but no change for MQTT clients. */
+      /** The message said something new of writing `expected`: stored, documented and sent upstream. */
       readonly wrote: boolean;
     }
   | { readonly kind: 'deleted'; readonly twin: Twin }
@@ -54,6 +57,8 @@ export function mergeLocal(name: string, { current, message }: Meeting, context:
       ? { kind: 'deleted', twin: tombstone(alive, bump(alive.expectedVersion), bump(alive.actualVersion, context.versionBase)) }
       : { kind: 'untouched' };
   }
+  // Nothing can be said of a value that is not there.
+  if (alive === undefined && message.quality !== undefined && message.actual?.value === undefined) return { kind: 'untouched' };
   const type = alive?.type ?? wordOf(message) ?? NEW_TYPE;
   if (type !== '' && valueTypeOf(type) === undefined) return { kind: 'invalid', reason: 'the value type is not allowed' };
   for (const value of [message.expected?.value, message.actual?.value]) {
@@ -61,7 +66,8 @@ export function mergeLocal(name: string, { current, message }: Meeting, context:
     if (reason !== undefined) return { kind: 'invalid', reason };
   }
   const expected = stamped(message.expected?.value, context.now);
-  const actual = stamped(message.actual?.value, context.now);
+  // A reading of the future is a matter of clocks.
+  const actual = stamped(message.actual?.value, Math.min(context.now, message.actual?.metadata?.timestamp ?? context.now));
   const base: Twin = alive ?? { name, type, optional: message.optional ?? true, settled: false };
   const changed: ('expected' | 'actual' | 'meta')[] = [];
   if (alive === undefined || (alive.optional && message.optional === false)) changed.push('meta');
@@ -81,10 +87,12 @@ export function mergeLocal(name: string, { current, message }: Meeting, context:
   const answered = [...(expected === undefined ? [] : ['expected' as const]), ...(actual === undefined ? [] : ['actual' as const])];
   const write = outcomeAfter(base, twin, message.write);
   const wrote = write !== undefined && write !== base.write;
+  const doubt = doubtAfter(base, message);
   return {
     kind: 'written',
-    twin: withOutcome({ ...twin, settled: settles(base, twin, context.tolerance) }, write),
+    twin: withDoubt(withOutcome({ ...twin, settled: settles(base, twin, context.tolerance) }, write), doubt),
     changed,
+    doubted: !sameDoubt(doubt, base.doubt),
     answered,
     wrote,
   };
@@ -128,7 +136,7 @@ export function mergeCloud(name: string, { current, message }: Meeting, context:
   // A new Device wants to hear of its own writes only.
   const write = context.afresh === 'device' ? undefined : outcomeAfter(base, twin, undefined);
   const merged = withOutcome({ ...twin, settled: settles(base, twin, context.tolerance) }, write);
-  return { kind: 'written', twin: merged, changed, answered: [], wrote: false };
+  return { kind: 'written', twin: merged, changed, doubted: false, answered: [], wrote: false };
 }
 
 /** Only a changed text of the cloud wins; the same text leaves a local override alone and raises the version only. */
@@ -199,6 +207,16 @@ function outcomeAfter(before: Twin, after: Twin, told: WriteOutcome | undefined)
   const kept = before.expected === expected ? before.write : undefined;
   const fits = told !== undefined && told.desired === expected.value && told.stamp === expected.timestamp;
   return !fits || sameOutcome(told, kept) ? kept : told;
+}
+
+/** A value that comes without a doubt is good; a doubt alone is about the value that is there. */
+function doubtAfter(before: Twin, { actual, quality }: MsgTwin): Doubt | undefined {
+  if (actual?.value !== undefined) return quality;
+  return before.actual === undefined ? undefined : (quality ?? before.doubt);
+}
+
+function withDoubt({ doubt: _before, ...twin }: Twin, doubt: Doubt | undefined): Twin {
+  return doubt === undefined ? twin : { ...twin, doubt };
 }
 
 function withOutcome({ write: _before, ...twin }: Twin, write: WriteOutcome | undefined): Twin {

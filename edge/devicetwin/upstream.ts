@@ -241,6 +241,7 @@ function ownForm(device: Device, name: string): MsgTwin | null {
       : {}),
     ...(twin.expectedVersion === undefined ? {} : { expected_version: twin.expectedVersion }),
     ...(twin.write === undefined ? {} : { write: twin.write }),
+    ...(twin.doubt === undefined ? {} : { quality: twin.doubt }),
     override,
   };
 }

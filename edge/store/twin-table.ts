@@ -1,5 +1,6 @@
 /** Owns the rows of device, device_attr and device_twin. All writes happen inside a transaction of the committer. */
 import type { TwinVersion } from '#wire/device-messages.ts';
+import type { Doubt } from '#wire/quality.ts';
 import { readWriteOutcome, type WriteOutcome } from '#wire/write-outcome.ts';
 import type { Sqlite } from './database.ts';
 
@@ -48,6 +49,8 @@ export interface Twin {
   readonly settled: boolean;
   /** What the mapper said of writing this `expected`. */
   readonly write?: WriteOutcome | undefined;
+  /** Why `actual` is not good; absent = good. In memory only: after a restart the mapper says it anew. */
+  readonly doubt?: Doubt | undefined;
 }
 
 interface TwinRow {

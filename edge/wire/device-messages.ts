@@ -1,5 +1,6 @@
 /** Owns the bodies of device messages, on MQTT and on the link (reference/mqtt-topics.md section 3, cloud-edge-transport.md section 8). */
 import type { DeviceProfile } from '#device-models/device-profile.ts';
+import type { Doubt } from './quality.ts';
 import type { WriteOutcome } from './write-outcome.ts';
 
 export interface TwinVersion {
@@ -23,6 +24,8 @@ export interface MsgTwin {
   override?: boolean;
   /** Ours, mapper to edge to cloud: what became of the desired value at the device. */
   write?: WriteOutcome;
+  /** Ours, mapper to edge to cloud: why `actual` is not good; with an `actual` and without this it is good. */
+  quality?: Doubt;
 }
 
 export interface MsgAttr {

@@ -17,8 +17,8 @@ export interface DesiredWriterDeps {
   points: ReadonlyMap<string, BoundPoint>;
   clock: Clock;
   log: Logger;
-  /** False while the device is known not to answer: writes then wait for its return. */
-  reachable(): boolean;
+  /** Why the device cannot be written now, in one sentence: writes wait until it can. */
+  obstacle(): string | undefined;
   /** Writes, then reads the point back. */
   write(bound: BoundPoint, value: PropertyValue): Promise<void>;
   /** The refusals changed. */
@@ -85,6 +85,13 @@ export class DesiredWriter {
     const late = this.#deps.clock.monotonic() - (wish.takenAt ?? Infinity) >= DIFFERS_AFTER_MS;
     if (same && wish.state.phase === 'settled') this.#tell(name, 'reached', { observed: text });
     else if (!same && late && wish.state.phase === 'written') this.#tell(name, 'differs', { observed: text });
+  }
+
+  /** The point could not be read: what was written to it long enough ago will not be seen. */
+  unseen(name: string, error: string): void {
+    const wish = this.#wishes.get(name);
+    if (wish?.state.phase !== 'written' || this.#deps.clock.monotonic() - (wish.takenAt ?? Infinity) < DIFFERS_AFTER_MS) return;
+    this.#tell(name, 'differs', { reason: `it cannot be read back: ${error}` });
   }
 
   /** The device went away: what it held is in doubt. */
@@ -169,7 +176,13 @@ export class DesiredWriter {
   #start(name: string): void {
     const bound = this.#deps.points.get(name);
     const wish = this.#wishes.get(name);
-    if (this.#stopped || bound === undefined || wish?.state.phase !== 'pending' || !this.#deps.reachable()) return;
+    if (this.#stopped || bound === undefined || wish?.state.phase !== 'pending') return;
+    const obstacle = this.#deps.obstacle();
+    if (obstacle !== undefined) {
+      // Who set it waits for an answer; a write that failed before has told enough.
+      if (wish.told === undefined) this.#tell(name, 'failed', { reason: obstacle });
+      return;
+    }
     this.#step(name, { kind: 'started' });
     this.#background.run(this.#write(name, bound, wish.state.version));
   }

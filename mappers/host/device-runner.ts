@@ -8,10 +8,11 @@ import type { DeviceProfile } from '#device-models/device-profile.ts';
 import type { Connection, Point, PropertyValue, PubSub, Reading } from '../contract.ts';
 import { Alarm, Background } from './abortable.ts';
 import type { Binding, BoundPoint } from './binding.ts';
-import { toText } from './convert.ts';
 import { DesiredWriter } from './desired-writer.ts';
 import { afterAnswer, afterMiss, stateOf, UNTRIED, type DeviceState, type Liveness } from './device-state.ts';
 import { FIRST_RETRY_MS, LAST_RETRY_MS, type Link } from './link.ts';
+import { Pushes } from './pushes.ts';
+import { Readings } from './readings.ts';
 import { Reporter } from './reporter.ts';
 import { createSchedule, type Schedule } from './schedule.ts';
 import { TwinDialogue } from './twin-dialogue.ts';
@@ -38,7 +39,8 @@ export class DeviceRunner {
   readonly #writer: DesiredWriter;
   readonly #twin: TwinDialogue;
   readonly #schedule: Schedule;
-  readonly #failing: Map<string, string>;
+  readonly #readings: Readings;
+  readonly #pushes: Pushes;
   /** Taken from the schedule but not read, because the device did not answer. */
   readonly #owed = new Set<string>();
   /** What is asked for when these names are due. */
@@ -48,13 +50,16 @@ export class DeviceRunner {
   #allWrites = 0;
   #liveness: Liveness = UNTRIED;
   #cycleMs = Infinity;
-  #texts = new Map<string, string>();
+  /** A push ended: what it told is polled at once. */
+  #hurry = false;
   /** A reading is being looked at: what settles by it is told with its values. */
   #showing = false;
   #pauses: Generator<number, never>;
   readonly #background = new Background();
   readonly #alarm: Alarm;
-  #subscribed: Connection | undefined;
+  /** The connection of the last reading. */
+  #met: Connection | undefined;
+  #learntBefore = false;
   #verdict: Timer | undefined;
 
   constructor(deps: RunnerDeps) {
@@ -62,19 +67,35 @@ export class DeviceRunner {
     const { profile, binding, clock, mqtt, heartbeatMs, log } = deps;
     // Each write that waits listens to it, which is no leak.
     setMaxListeners(0, this.#stopping.signal);
-    this.#failing = new Map(binding.faults);
     this.#reporter = new Reporter({ profile, mqtt, clock, heartbeatMs });
+    this.#readings = new Readings({
+      binding,
+      reporter: this.#reporter,
+      clock,
+      log,
+      shown: (name, text) => this.#liveness.reachable === false || this.#writer.shown(name, text),
+      unseen: (name, error) => this.#writer.unseen(name, error),
+    });
     this.#writer = new DesiredWriter({
       points: binding.points,
       clock,
       log,
-      reachable: () => this.#liveness.reachable !== false,
+      obstacle: () => this.#obstacle(),
       write: (bound, value) => this.#write(bound, value),
       changed: () => this.#showState(),
       outcome: (name, outcome) => {
         this.#reporter.outcome(name, outcome);
-        if (!this.#showing) this.#reporter.values(new Map());
+        if (!this.#showing) this.#reporter.flush();
       },
+    });
+    this.#pushes = new Pushes({
+      link: binding.link,
+      points: [...binding.points.values()].map(({ point }) => point),
+      clock,
+      log,
+      signal: this.#stopping.signal,
+      pushed: (readings) => this.#showed(readings),
+      lost: (names) => this.#pushesLost(names),
     });
     this.#twin = new TwinDialogue({
       device: profile.name,
@@ -129,21 +150,35 @@ export class DeviceRunner {
 
   #nextPollAt(): number {
     const { clock, link } = this.#deps;
+    if (this.#hurry) return clock.monotonic();
     if (this.#liveness.misses === 0) return this.#schedule.nextAt();
     const soon = Math.min(this.#cycleMs * CONFIRM_SHARE, CONFIRM_MS);
     if (this.#liveness.reachable === true) return clock.monotonic() + soon;
     // On a shared line the link decides when it can afford a probe.
-    const pause = link.shared ? soon : this.#pauses.next().value;
+    const pause = link.shared || link.watched ? soon : this.#pauses.next().value;
     return Math.max(link.retryAt, clock.monotonic() + pause);
   }
 
   async #collect(): Promise<void> {
-    const { clock, link } = this.#deps;
-    const { signal } = this.#stopping;
+    const { clock } = this.#deps;
     const { names, cycleMs } = this.#schedule.take(clock.monotonic());
     this.#cycleMs = Number.isFinite(cycleMs) ? cycleMs : this.#cycleMs;
-    const due = this.#pointsOf(this.#owed.size === 0 ? names : [...new Set([...this.#owed, ...names])]);
-    if (due.length === 0) return;
+    this.#hurry = false;
+    const polled = this.#pushes.polled(names);
+    const due = this.#pointsOf(this.#owed.size === 0 ? polled : [...new Set([...this.#owed, ...polled])]);
+    if (due.length > 0 || this.#isQuiet(names)) await this.#ask(due);
+    if (polled !== names && this.#liveness.reachable === true) this.#repeat(names);
+  }
+
+  /** All that is due is pushed, but nothing was for a cycle: is the device still there? */
+  #isQuiet(names: readonly string[]): boolean {
+    return names.length > 0 && this.#deps.clock.monotonic() - this.#pushes.pushedAt >= this.#cycleMs;
+  }
+
+  /** Without points: whether it answers. */
+  async #ask(due: readonly Point[]): Promise<void> {
+    const { link } = this.#deps;
+    const { signal } = this.#stopping;
     const job = async (connection: Connection): Promise<void> => this.#read(connection, due, { signal, urgent: false });
     try {
       await (this.#liveness.reachable === false ? link.probe(job, signal) : link.read(job, signal));
@@ -152,6 +187,18 @@ export class DeviceRunner {
       for (const { name } of due) this.#owed.add(name);
       this.#missed(error);
     }
+  }
+
+  /** What is pushed and has not changed is reported in its time as well. */
+  #repeat(names: readonly string[]): void {
+    for (const name of names) if (this.#pushes.names.has(name)) this.#reporter.repeat(name);
+    this.#reporter.flush();
+  }
+
+  #pushesLost(names: ReadonlySet<string>): void {
+    for (const name of names) this.#owed.add(name);
+    this.#hurry = true;
+    this.#alarm.ring();
   }
 
   /** The same array for the same one: a plugin may keep what it made of it. */
@@ -168,52 +215,29 @@ export class DeviceRunner {
     const before = { all: this.#allWrites, each: new Map(this.#writes) };
     const readings = await connection.read(this.#deps.binding.link, points, options);
     if (this.#owed.size > 0) for (const { name } of points) this.#owed.delete(name);
+    this.#meet(connection);
     const isFresh = ({ name }: Reading): boolean => this.#writes.get(name) === before.each.get(name);
     this.#showed(before.all === this.#allWrites ? readings : readings.filter(isFresh));
-    if (connection.subscribe !== undefined && this.#subscribed !== connection) this.#background.run(this.#subscribe(connection));
+    if (connection.subscribe !== undefined) this.#background.run(this.#pushes.follow(connection));
   }
 
-  /** Values that the device pushes come besides the polled ones, as long as the connection lasts. */
-  async #subscribe(connection: Connection): Promise<void> {
-    const { signal } = this.#stopping;
-    const points = [...this.#deps.binding.points.values()].map(({ point }) => point);
-    this.#subscribed = connection;
-    try {
-      await connection.subscribe?.(this.#deps.binding.link, points, (readings) => signal.aborted || this.#showed(readings), signal);
-    } catch (error) {
-      // Polling goes on; the next connection tries again.
-      if (!signal.aborted) this.#deps.log.warn('mapper.subscribe.failed', { error });
-    }
+  /** On another connection a forgetful device may not have what was written to it. */
+  #meet(connection: Connection): void {
+    const isAnother = this.#met !== undefined && this.#met !== connection;
+    this.#met = connection;
+    if (isAnother && this.#deps.link.forgetful) this.#writer.away();
   }
 
   #showed(readings: readonly Reading[]): void {
     const wasAway = this.#liveness.reachable === false;
+    this.#showing = true;
+    this.#readings.take(readings);
+    this.#showing = false;
     this.#liveness = afterAnswer(this.#deps.clock.monotonic());
     this.#forgetVerdict();
-    const texts = new Map<string, string>();
-    for (const reading of readings) this.#keep(reading, texts);
-    this.#showing = true;
-    if (!wasAway) for (const [name, text] of texts) this.#writer.shown(name, text);
-    this.#showing = false;
-    this.#reporter.values(texts);
-    for (const [name, text] of texts) this.#texts.set(name, text);
+    this.#reporter.flush();
     this.#showState();
     if (wasAway) this.#cameBack();
-  }
-
-  #keep(reading: Reading, texts: Map<string, string>): void {
-    const { name } = reading;
-    const bound = this.#deps.binding.points.get(name);
-    if (bound === undefined) return;
-    try {
-      if ('error' in reading) throw new HiveletError(reading.answered ? 'POINT_REJECTED' : 'DEVICE_UNREACHABLE', reading.error);
-      texts.set(name, toText(bound.property.type, reading.value, bound.scale));
-      this.#failing.delete(name);
-    } catch (error) {
-      if (!isHiveletError(error)) throw error;
-      if (!this.#failing.has(name)) this.#deps.log.warn('mapper.point.failed', { property: name, error });
-      this.#failing.set(name, messageOf(error));
-    }
   }
 
   #missed(error: unknown): void {
@@ -234,6 +258,9 @@ export class DeviceRunner {
       this.#forgetVerdict();
       this.#pauses = this.#newPauses();
       this.#writer.away();
+      this.#readings.gone(reason);
+      // Values that did not change meanwhile are not pushed again.
+      for (const name of this.#pushes.names) this.#owed.add(name);
     }
     // The next attempt may now be due earlier than the cycle says.
     this.#alarm.ring();
@@ -280,18 +307,31 @@ export class DeviceRunner {
   #learnt(twins: ReadonlyMap<string, KnownTwin>, askedAt: number): void {
     for (const name of this.#deps.binding.points.keys()) this.#reporter.correct(name, twins.get(name)?.actual, askedAt);
     this.#writer.known(twins);
-    for (const [name, text] of this.#texts) this.#writer.shown(name, text);
+    // What was reached before we started was reached over another link.
+    if (!this.#learntBefore && this.#deps.link.forgetful) this.#writer.away();
+    this.#learntBefore = true;
+    for (const name of this.#deps.binding.points.keys()) {
+      const text = this.#reporter.text(name);
+      if (text !== undefined) this.#writer.shown(name, text);
+    }
     this.#writer.back();
   }
 
   #showState(): void {
-    this.#reporter.state(stateOf({ liveness: this.#liveness, failing: this.#failing, refusals: this.#writer.refusals() }));
+    this.#reporter.state(stateOf({ liveness: this.#liveness, failing: this.#readings.failing, refusals: this.#writer.refusals() }));
   }
 
   #showUseless(): void {
-    const [fault] = this.#failing;
+    const [fault] = this.#readings.failing;
     const reason = fault === undefined ? 'no property has a visitor, so there is nothing to read' : `${fault[0]}: ${fault[1]}`;
     this.#reporter.state({ word: 'unknown', reason });
+  }
+
+  #obstacle(): string | undefined {
+    const { reachable, lastMiss } = this.#liveness;
+    return reachable === false
+      ? `the device is offline${lastMiss === undefined ? '' : ` (${lastMiss})`}: it is written when it is back`
+      : undefined;
   }
 
   #newPauses(): Generator<number, never> {

@@ -154,6 +154,8 @@ class Host implements MapperHost {
       log.warn('mapper.device.unserved', { error });
       served.fault = new Reporter({ profile, mqtt, clock, heartbeatMs: Infinity });
       served.fault.state({ word: 'unknown', reason: messageOf(error) });
+      served.fault.allStale(messageOf(error));
+      served.fault.flush();
     }
   }
 

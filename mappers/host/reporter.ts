@@ -1,11 +1,13 @@
-/** Owns what a device tells the twin: changed and due values in one message per cycle, time series, state. */
+/** Owns what a device tells the twin: changed and due values in one message per cycle, how good they are, time series, state. */
 import type { Clock, Timer } from '#beehive/clock.ts';
-import type { DeviceProfile } from '#device-models/device-profile.ts';
+import type { DeviceProfile, PropertyProfile } from '#device-models/device-profile.ts';
+import { sameDoubt, type Doubt } from '#wire/quality.ts';
 import { deviceTopic } from '#wire/topics.ts';
 import type { WriteOutcome } from '#wire/write-outcome.ts';
 import type { PubSub } from '../contract.ts';
 import { isTopic } from './binding.ts';
 import { sameState, type DeviceState } from './device-state.ts';
+import { isNews, reportEveryMs } from './report-policy.ts';
 import { dataUpdate, stateUpdate, twinUpdate, type ReportedValue } from './twin-messages.ts';
 
 export interface ReporterDeps {
@@ -16,10 +18,20 @@ export interface ReporterDeps {
   heartbeatMs: number;
 }
 
-interface Reported {
-  text: string;
-  /** Monotonic ms. */
+/** One property: what was read last, and what of it was told. Changed in place, because a device may have a hundred of them each second. */
+interface Entry {
+  readonly name: string;
+  readonly property: PropertyProfile | undefined;
+  readonly everyMs: number;
+  readonly inSeries: boolean;
+  /** The last good reading, and when it was taken: unix ms. */
+  text: string | undefined;
   at: number;
+  doubt: Doubt | undefined;
+  told: { text: string | undefined; doubt: Doubt | undefined; /** Monotonic ms. */ at: number };
+  /** In the next message: the value, or only how good it is. */
+  due: 'value' | 'doubt' | undefined;
+  write: WriteOutcome | undefined;
 }
 
 /** Cycles are measured from timer to timer: this much too early counts as due. */
@@ -27,50 +39,88 @@ const SLACK_MS = 5;
 
 export class Reporter {
   readonly #deps: ReporterDeps;
-  readonly #reported = new Map<string, Reported>();
-  readonly #cycles: ReadonlyMap<string, { reportCycleMs: number; type: string }>;
+  readonly #entries = new Map<string, Entry>();
   readonly #series: ReadonlySet<string>;
-  /** Told with the next values. */
-  readonly #outcomes = new Map<string, WriteOutcome>();
+  /** In the order in which they came. */
+  readonly #due = new Set<Entry>();
   #state: DeviceState | undefined;
   #beat: Timer | undefined;
 
   constructor(deps: ReporterDeps) {
     this.#deps = deps;
-    this.#cycles = new Map(deps.profile.properties.map(({ name, reportCycleMs, type }) => [name, { reportCycleMs, type }]));
     this.#series = new Set(isTopic(deps.profile.data?.topic ?? '') ? deps.profile.data?.properties : []);
+    for (const property of deps.profile.properties) this.#entries.set(property.name, this.#newEntry(property.name, property));
   }
 
-  /** What became of a desired value; goes out with the next `values`. */
+  /** A good reading, taken at `at` (unix ms). It goes out with the next `flush` when it is news or due. */
+  show(name: string, text: string, at: number): void {
+    const entry = this.#taken(name, text, at);
+    entry.doubt = undefined;
+    if (entry.told.doubt !== undefined || this.#isDue(entry, text)) this.#take(entry, 'value');
+  }
+
+  /** A reading that the device itself doubts. */
+  showDoubtful(name: string, { text, at, doubt }: { text: string; at: number; doubt: Doubt }): void {
+    const entry = this.#taken(name, text, at);
+    if (this.#isDue(entry, text)) this.#take(entry, 'value');
+    this.#doubt(entry, doubt);
+  }
+
+  /** The last value is not good any more. Other words for the same are told with the heartbeat only. */
+  doubt(name: string, doubt: Doubt): void {
+    this.#doubt(this.#entry(name), doubt);
+  }
+
+  /** Nothing is known of any value: those that were good are stale. */
+  allStale(reason: string): void {
+    for (const { name, property, doubt } of this.#entries.values())
+      if (property?.visitor !== undefined && doubt === undefined) this.doubt(name, { word: 'stale', reason });
+  }
+
+  /** No reading, but the last one still stands (the device would have pushed another): due values go out with the time at which they were read. */
+  repeat(name: string): void {
+    const entry = this.#entries.get(name);
+    if (entry?.text !== undefined && entry.doubt === undefined && this.#isDue(entry, entry.text)) this.#take(entry, 'value');
+  }
+
+  /** What became of a desired value; goes out with the next `flush`. */
   outcome(name: string, outcome: WriteOutcome): void {
-    this.#outcomes.set(name, outcome);
+    const entry = this.#entry(name);
+    entry.write = outcome;
+    this.#due.add(entry);
   }
 
-  /** The values of one reading: name -> text. Changed ones and those whose report cycle is over go out in one message, with outcomes. */
-  values(texts: ReadonlyMap<string, string>): void {
-    const at = this.#deps.clock.monotonic();
-    const timestamp = this.#deps.clock.now();
-    const due = new Map<string, ReportedValue>();
-    for (const [name, text] of texts) {
-      const type = this.#cycles.get(name)?.type ?? 'string';
-      const write = this.#outcomes.get(name);
-      if (write !== undefined || this.#isDue(name, text, at)) {
-        due.set(name, { text, type, ...(write === undefined ? {} : { write }) });
-        this.#reported.set(name, { text, at });
-      }
-      const data = this.#deps.profile.data;
-      if (data !== undefined && this.#series.has(name)) this.#deps.mqtt.publish(data.topic, dataUpdate(name, { text, type }, timestamp));
+  /** Everything that is due, in one message. */
+  flush(): void {
+    if (this.#due.size === 0) return;
+    const { clock, mqtt, profile } = this.#deps;
+    const at = clock.monotonic();
+    const values: ReportedValue[] = [];
+    for (const entry of this.#due) {
+      // What a desired value was reached with goes along, however small a change it is.
+      if (entry.write?.observed !== undefined && entry.write.observed === entry.text && entry.doubt === undefined) entry.due = 'value';
+      values.push(valueOf(entry));
+      if (entry.due !== undefined) entry.told = { text: entry.due === 'value' ? entry.text : entry.told.text, doubt: entry.doubt, at };
+      entry.due = undefined;
+      entry.write = undefined;
     }
-    for (const [name, write] of this.#outcomes)
-      if (!due.has(name)) due.set(name, { type: this.#cycles.get(name)?.type ?? 'string', write });
-    this.#outcomes.clear();
-    if (due.size > 0) this.#deps.mqtt.publish(deviceTopic.twinUpdate(this.#deps.profile.name), twinUpdate(due, timestamp));
+    this.#due.clear();
+    mqtt.publish(deviceTopic.twinUpdate(profile.name), twinUpdate(values, clock.now()));
   }
 
   /** The twin holds something else than we told it before we asked (`askedAt`, monotonic ms): tell it again with the next reading. */
   correct(name: string, stored: string | undefined, askedAt: number): void {
-    const last = this.#reported.get(name);
-    if (last !== undefined && last.at < askedAt && last.text !== stored) this.#reported.delete(name);
+    const { told } = this.#entry(name);
+    if (told.text !== undefined && told.at < askedAt && told.text !== stored) told.text = undefined;
+  }
+
+  get properties(): Iterable<string> {
+    return this.#entries.keys();
+  }
+
+  /** The last good text. */
+  text(name: string): string | undefined {
+    return this.#entries.get(name)?.text;
   }
 
   /** Published when it changed, and as a slow heartbeat. */
@@ -89,12 +139,53 @@ export class Reporter {
     this.#beat = undefined;
   }
 
-  #isDue(name: string, text: string, at: number): boolean {
-    const last = this.#reported.get(name);
-    if (last === undefined || last.text !== text) return true;
-    const cycle = this.#cycles.get(name)?.reportCycleMs ?? 0;
-    const everyMs = cycle > 0 ? cycle : this.#deps.heartbeatMs;
-    return at - last.at >= everyMs - SLACK_MS;
+  #taken(name: string, text: string, at: number): Entry {
+    const entry = this.#entry(name);
+    const { mqtt, profile, clock } = this.#deps;
+    entry.text = text;
+    entry.at = at;
+    if (entry.inSeries && profile.data !== undefined)
+      mqtt.publish(profile.data.topic, dataUpdate(name, { text, at, type: typeOf(entry) }, clock.now()));
+    return entry;
+  }
+
+  #doubt(entry: Entry, doubt: Doubt): void {
+    entry.doubt = doubt;
+    const late = this.#deps.clock.monotonic() - entry.told.at >= entry.everyMs - SLACK_MS;
+    if (entry.told.doubt?.word !== doubt.word || (late && !sameDoubt(entry.told.doubt, doubt))) this.#take(entry, 'doubt');
+  }
+
+  #entry(name: string): Entry {
+    let entry = this.#entries.get(name);
+    if (entry === undefined) this.#entries.set(name, (entry = this.#newEntry(name, undefined)));
+    return entry;
+  }
+
+  #newEntry(name: string, property: PropertyProfile | undefined): Entry {
+    return {
+      name,
+      property,
+      everyMs: reportEveryMs(property, this.#deps.heartbeatMs),
+      inSeries: this.#series.has(name),
+      text: undefined,
+      at: 0,
+      doubt: undefined,
+      told: { text: undefined, doubt: undefined, at: -Infinity },
+      due: undefined,
+      write: undefined,
+    };
+  }
+
+  #isDue(entry: Entry, text: string): boolean {
+    const { told, property, everyMs } = entry;
+    if (told.text === undefined || property?.reportPolicy?.always === true) return true;
+    if (told.text !== text && isNews(property, told.text, text)) return true;
+    return this.#deps.clock.monotonic() - told.at >= everyMs - SLACK_MS;
+  }
+
+  #take(entry: Entry, due: 'value' | 'doubt'): void {
+    entry.due = entry.due === 'value' ? 'value' : due;
+    this.#due.add(entry);
   }
 
   #publishState(): void {
@@ -104,4 +195,14 @@ export class Reporter {
     mqtt.publish(deviceTopic.stateUpdate(profile.name), stateUpdate(this.#state, clock.now()));
     if (Number.isFinite(heartbeatMs)) this.#beat = clock.timer(heartbeatMs, () => this.#publishState());
   }
+}
+
+/** What of it goes out: the value when that is due, else only what is said of it. */
+function valueOf(entry: Entry): ReportedValue {
+  const { name, text, at, doubt, due, write } = entry;
+  return { name, type: typeOf(entry), text: due === 'value' ? text : undefined, at, doubt: due === undefined ? undefined : doubt, write };
+}
+
+function typeOf({ property }: Entry): string {
+  return property?.type ?? 'string';
 }

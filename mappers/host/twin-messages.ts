@@ -1,23 +1,29 @@
 /** Owns the MQTT messages between a mapper and the twin: what we send and what we understand (reference/mqtt-topics.md 5 to 7). Pure. */
 import type { MsgTwin } from '#wire/device-messages.ts';
+import type { Doubt } from '#wire/quality.ts';
 import type { WriteOutcome } from '#wire/write-outcome.ts';
 import type { DeviceState } from './device-state.ts';
 import type { Version } from './desired.ts';
 
 export interface ReportedValue {
-  /** Absent: there is only an outcome to tell. */
-  readonly text?: string;
+  readonly name: string;
   readonly type: string;
-  readonly write?: WriteOutcome;
+  /** Absent: there is only an outcome or a doubt to tell. */
+  readonly text?: string | undefined;
+  /** When it was read, unix ms. */
+  readonly at: number;
+  readonly doubt?: Doubt | undefined;
+  readonly write?: WriteOutcome | undefined;
 }
 
 /** One message with everything that is due; `timestamp` is unix ms. */
-export function twinUpdate(values: ReadonlyMap<string, ReportedValue>, timestamp: number): string {
-  const twin: [string, MsgTwin][] = [...values].map(([name, { text, type, write }]) => [
+export function twinUpdate(values: readonly ReportedValue[], timestamp: number): string {
+  const twin: [string, MsgTwin][] = values.map(({ name, type, text, at, doubt, write }) => [
     name,
     {
-      ...(text === undefined ? {} : { actual: { value: text, metadata: { timestamp } } }),
+      ...(text === undefined ? {} : { actual: { value: text, metadata: { timestamp: at } } }),
       metadata: { type },
+      ...(doubt === undefined ? {} : { quality: doubt }),
       ...(write === undefined ? {} : { write }),
     },
   ]);
@@ -33,8 +39,9 @@ export function stateUpdate({ word, reason }: DeviceState, timestamp: number): s
   return JSON.stringify({ event_id: '', timestamp, state: word, ...(reason === undefined ? {} : { reason }) });
 }
 
-export function dataUpdate(name: string, { text, type }: { text: string; type: string }, timestamp: number): string {
-  return JSON.stringify({ event_id: '', timestamp, data: Object.fromEntries([[name, { value: text, metadata: { timestamp, type } }]]) });
+export function dataUpdate(name: string, { text, type, at }: Pick<ReportedValue, 'text' | 'type' | 'at'>, timestamp: number): string {
+  const entry = { value: text ?? '', metadata: { timestamp: at, type } };
+  return JSON.stringify({ event_id: '', timestamp, data: Object.fromEntries([[name, entry]]) });
 }
 
 export interface KnownTwin {

@@ -49,17 +49,20 @@ test('the detail is applied and acknowledged, then the full state is told once, 
   assert.is(message?.twin['temperature']?.override, false);
 });
 
-test('the outcome of a write goes up at once, and after a restart of the edge once more; MQTT clients see no difference', async () => {
+test('the outcome of a write goes up at once, and after a restart of the edge once more; MQTT clients see it in the metadata', async () => {
   const devices = [entry('d1', { temperature: '22' })];
   const here = await startLinkedEdge(devices);
   const stamp = (await here.twins('d1'))['temperature']?.expected?.metadata?.timestamp ?? 0;
   const write = { desired: '22', stamp, result: 'refused', reason: 'ILLEGAL DATA ADDRESS', ms: 3 } as const;
   const documents = (): number => here.mqtt.seen.filter(({ topic }) => topic.endsWith('/document')).length;
   const before = documents();
+  const shown = { timestamp: stamp, write: { result: 'refused', reason: 'ILLEGAL DATA ADDRESS', ms: 3 } };
   await here.update('d1', { temperature: { write } });
   const told = await here.hub.report('d1/temperature', (twin) => twin?.write !== undefined);
   assert.equal(told?.write, write);
-  assert.equal([documents(), (await here.twins('d1'))['temperature']?.write], [before, undefined]);
+  assert.equal([documents(), (await here.twins('d1'))['temperature']?.expected?.metadata], [before + 1, shown]);
+  await here.update('d1', { temperature: { write: { ...write, ms: 9 } } });
+  assert.is(documents(), before + 1, 'the same again is no news');
   await here.stop();
   const again = await startLinkedEdge(devices, { hub: here.hub, dataDir: here.dataDir });
   assert.equal((await again.hub.report('d1/temperature', (twin) => twin?.write !== undefined))?.write, write);

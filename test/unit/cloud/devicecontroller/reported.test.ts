@@ -75,9 +75,9 @@ test('a report goes into the status, is answered as KubeEdge answers, and desire
     {
       propertyName: 'setpoint',
       desired: { value: '21', metadata: { type: 'int' } },
-      reported: { value: '21', metadata: { timestamp: '77', type: 'int' } },
+      reported: { value: '21', metadata: { timestamp: '77', type: 'int', quality: 'good' } },
     },
-    { propertyName: 'temperature', reported: { value: '19', metadata: { timestamp: '77', type: 'int' } } },
+    { propertyName: 'temperature', reported: { value: '19', metadata: { timestamp: '77', type: 'int', quality: 'good' } } },
   ]);
   assert.equal(
     answers.map(({ route, header, content }) => [route, header.parent_msg_id, content]),

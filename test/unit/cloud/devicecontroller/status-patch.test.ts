@@ -40,7 +40,7 @@ test('a reported value goes into its own entry, whose name is tested at the inde
   const object = withTwins({ propertyName: 'other' }, { propertyName: 'setpoint', desired: { value: '21' }, reported: { value: '' } });
   assert.equal(planStatus(object, wanted({ twins: reports({ setpoint: '20' }) }), NOW), [
     { op: 'test', path: '/status/twins/1/propertyName', value: 'setpoint' },
-    { op: 'add', path: '/status/twins/1/reported', value: { value: '20', metadata: { timestamp: '9', type: 'int' } } },
+    { op: 'add', path: '/status/twins/1/reported', value: { value: '20', metadata: { timestamp: '9', type: 'int', quality: 'good' } } },
   ]);
 });
 
@@ -57,7 +57,11 @@ test('a file that was applied again, with reported: "", heals', () => {
     wanted({ twins: reports({ setpoint: '20' }) }),
   );
   assert.equal(status.twins, [
-    { propertyName: 'setpoint', desired: { value: '21' }, reported: { value: '20', metadata: { timestamp: '9', type: 'int' } } },
+    {
+      propertyName: 'setpoint',
+      desired: { value: '21' },
+      reported: { value: '20', metadata: { timestamp: '9', type: 'int', quality: 'good' } },
+    },
   ]);
 });
 

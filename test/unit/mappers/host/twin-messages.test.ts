@@ -6,21 +6,35 @@ import { dataUpdate, parseDelta, parseGetResult, stateUpdate, twinGet, twinUpdat
 const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
 
 test('a report has the exact shape of reference/mqtt-topics.md 6.2', () => {
-  const values = new Map([
-    ['pressure', { text: '79', type: 'int' }],
-    ['level', { text: '1.5', type: 'float' }],
-  ]);
+  const values = [
+    { name: 'pressure', text: '79', type: 'int', at: 1640067600120 },
+    { name: 'level', text: '1.5', type: 'float', at: 1640067600123 },
+  ];
   assert.is(
     twinUpdate(values, 1640067600123),
     '{"event_id":"","timestamp":1640067600123,"twin":{' +
-      '"pressure":{"actual":{"value":"79","metadata":{"timestamp":1640067600123}},"metadata":{"type":"int"}},' +
+      '"pressure":{"actual":{"value":"79","metadata":{"timestamp":1640067600120}},"metadata":{"type":"int"}},' +
       '"level":{"actual":{"value":"1.5","metadata":{"timestamp":1640067600123}},"metadata":{"type":"float"}}}}',
   );
 });
 
+test('what is no longer good says why, with or without a value', () => {
+  const doubt = { word: 'bad', reason: 'ILLEGAL DATA ADDRESS' } as const;
+  assert.is(
+    twinUpdate([{ name: 'level', type: 'float', at: 3, doubt }], 5),
+    '{"event_id":"","timestamp":5,"twin":{"level":{"metadata":{"type":"float"},"quality":{"word":"bad","reason":"ILLEGAL DATA ADDRESS"}}}}',
+  );
+  const message = JSON.parse(twinUpdate([{ name: 'level', text: '2', type: 'float', at: 3, doubt }], 5)) as object;
+  assert.equal(message, {
+    event_id: '',
+    timestamp: 5,
+    twin: { level: { actual: { value: '2', metadata: { timestamp: 3 } }, metadata: { type: 'float' }, quality: doubt } },
+  });
+});
+
 test('a twin may be called __proto__', () => {
   assert.is(
-    twinUpdate(new Map([['__proto__', { text: '1', type: 'int' }]]), 5),
+    twinUpdate([{ name: '__proto__', text: '1', type: 'int', at: 5 }], 5),
     '{"event_id":"","timestamp":5,"twin":{"__proto__":{"actual":{"value":"1","metadata":{"timestamp":5}},"metadata":{"type":"int"}}}}',
   );
 });
@@ -32,8 +46,8 @@ test('states, time series and the question have their shapes', () => {
     '{"event_id":"","timestamp":7,"state":"offline","reason":"no answer"}',
   );
   assert.is(
-    dataUpdate('pressure', { text: '79', type: 'int' }, 1640067600123),
-    '{"event_id":"","timestamp":1640067600123,"data":{"pressure":{"value":"79","metadata":{"timestamp":1640067600123,"type":"int"}}}}',
+    dataUpdate('pressure', { text: '79', type: 'int', at: 1640067600123 }, 1640067600124),
+    '{"event_id":"","timestamp":1640067600124,"data":{"pressure":{"value":"79","metadata":{"timestamp":1640067600123,"type":"int"}}}}',
   );
   assert.is(twinGet('mapper-1', 7), '{"event_id":"mapper-1","timestamp":7,"hivelet":1}');
 });
