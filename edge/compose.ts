@@ -178,6 +178,7 @@ function makeMappers(
       secrets: createSecretReferences({ folder: join(dataDir, 'edge', 'secrets'), secret: (name) => objects.get('secret', name) }),
       modbus: { allowedSerialPorts: config.get('modules.mapperHost.allowedSerialPorts') },
       iio: { sysfsRoot: config.get('modules.mapperHost.sysfsRoot') },
+      opcua: { pkiDirectory: join(dataDir, 'edge', 'pki', 'opcua') },
       bluetooth: { hci: config.get('modules.mapperHost.bluetooth.hci') },
     },
     placement: config.get('modules.mapperHost.placement'),

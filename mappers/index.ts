@@ -13,6 +13,10 @@ export interface PluginOptions {
     /** Where sysfs is mounted; default /sys. */
     sysfsRoot?: string;
   };
+  opcua?: {
+    /** `<data-dir>/edge/pki/opcua`: the certificate that the board shows, and the trust list. Without it no device is served. */
+    pkiDirectory?: string;
+  };
   bluetooth?: {
     /** Empty: the machine's own adapter. Else the path, or host:port, of a controller that speaks H4. */
     hci?: string;
@@ -44,11 +48,19 @@ export function createPluginTable(options: PluginOptions = {}): ReadonlyMap<stri
     placement: 'child',
     load: once(async () => (await import('./bluetooth/plugin.ts')).createBluetoothPlugin(options.bluetooth)),
   };
+  const opcua: PluginRow = {
+    plugin: 'opcua',
+    // The client of OPC UA takes 60 MB.
+    placement: 'child',
+    load: once(async () => (await import('./opcua/plugin.ts')).createOpcuaPlugin({ ...options.opcua, secrets: options.secrets })),
+  };
   return new Map([
     ['modbus', modbus],
     ['modbus-tcp', modbus],
     ['modbus-rtu', modbus],
     ['iio', iio],
+    ['opcua', opcua],
+    ['opc-ua', opcua],
     ['bluetooth', bluetooth],
     ['ble', bluetooth],
   ]);

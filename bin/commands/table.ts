@@ -31,6 +31,7 @@ export const commands: readonly Entry[] = [
   { name: 'discover', summary: 'look for devices and print YAML for them', load: () => import('./discover.ts') },
   { name: 'crds', summary: 'print the custom resource definitions, for a cluster', load: () => import('./crds.ts') },
   { name: 'mqtt', summary: "accounts of the board's MQTT broker", load: () => import('./mqtt.ts') },
+  { name: 'opcua', summary: 'which OPC UA servers the board trusts', load: () => import('./opcua.ts') },
   { name: 'board', summary: 'what this board is, and what to enable for attached devices', load: () => import('./board.ts') },
   { name: 'simulate', summary: 'devices to play with, as a model says', load: () => import('./simulate.ts') },
   { name: 'demo', summary: 'everything at once, on simulated devices', load: () => import('./demo.ts'), hidden: true },

@@ -22,6 +22,8 @@ export interface Dialled {
   readonly client: OPCUAClient;
   readonly session: ClientSession;
   readonly serverName: string;
+  /** Rejects when the certificate of the server is no longer accepted; absent on a channel without security. */
+  readonly recheck?: () => Promise<void>;
 }
 
 /** The server keeps session and subscriptions that long without us: a link that was away shorter loses nothing. */
@@ -98,7 +100,8 @@ class Dialler {
       await client.connect(link.url);
       return client.createSession(identity);
     });
-    return { opcua, client, session, serverName: chosen.serverName };
+    const recheck = link.mode === 'None' ? {} : { recheck: () => this.#check(chosen.chain) };
+    return { opcua, client, session, serverName: chosen.serverName, ...recheck };
   }
 
   #client(own: KeyPair, options: OPCUAClientOptions): OPCUAClient {

@@ -2,9 +2,9 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import path from 'node:path';
 import { HiveletError, isHiveletError, messageOf } from '#beehive/errors.ts';
 import type { Engine } from './engine.ts';
+import { ownFiles } from './own-files.ts';
 import { checkServerCertificate, type ServerCheck } from './server-certificate.ts';
 import { TrustList } from './trust-list.ts';
 
@@ -110,11 +110,6 @@ export class Pki {
       await manager.dispose();
     }
   }
-}
-
-/** Certificate and key of the board. */
-export function ownFiles(directory: string): readonly [certificate: string, key: string] {
-  return [path.join(directory, 'own', 'certs', 'hivelet.pem'), path.join(directory, 'own', 'private', 'private_key.pem')];
 }
 
 /** PEM or DER. Throws what Node throws when they do not go together or are none. */

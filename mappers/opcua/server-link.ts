@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events';
 import type { ClientSession } from 'node-opcua-client';
 import type { Clock, Timer } from '#beehive/clock.ts';
-import { HiveletError } from '#beehive/errors.ts';
+import { HiveletError, messageOf } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
 import { hangUp, type Dialled } from './dial.ts';
 import type { Opcua } from './engine.ts';
@@ -19,6 +19,8 @@ export interface ServerLinkDeps {
 
 /** Requests that may wait for the server at once; the host sends one read at a time, and writes. */
 const MOST_PENDING = 64;
+/** How soon a certificate that is trusted no longer, or has expired, ends the connection. */
+const RECHECK_MS = 15_000;
 /** The client's own time-out comes first, with a better reason. */
 const GRACE_MS = 500;
 /** How long a connection may be under repair without so much as another attempt to dial. */
@@ -39,6 +41,7 @@ export class ServerLink {
   #pending = 0;
   #isUp = true;
   #repair: Timer | undefined;
+  #recheck: Timer | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(deps: ServerLinkDeps) {
@@ -48,6 +51,7 @@ export class ServerLink {
     this.#session = deps.dialled.session;
     this.lost = new Promise((resolve) => (this.#lose = resolve));
     this.#watch();
+    this.#armRecheck();
   }
 
   /** Aborts when the connection is closed. */
@@ -105,6 +109,7 @@ export class ServerLink {
   async #close(): Promise<void> {
     this.#closing.abort(new HiveletError('DEVICE_UNREACHABLE', `${this.url}: the connection is closed`));
     this.#repair?.cancel();
+    this.#recheck?.cancel();
     this.#events.removeAllListeners();
     const { client } = this.#deps.dialled;
     if (this.#isUp) await this.#farewell(this.#session.close(true));
@@ -150,6 +155,17 @@ export class ServerLink {
     this.#isUp = true;
     this.#deps.log.info('opcua.link.restored', { url: this.url });
     this.#events.emit('repaired');
+  }
+
+  #armRecheck(): void {
+    const { recheck } = this.#deps.dialled;
+    if (recheck === undefined || this.closing.aborted) return;
+    this.#recheck = this.#deps.clock.timer(RECHECK_MS, () => {
+      recheck().then(
+        () => this.#armRecheck(),
+        (error: unknown) => this.giveUp(messageOf(error)),
+      );
+    });
   }
 
   #armRepair(): void {

@@ -29,6 +29,8 @@ export function openMappers({ flags, clock, dataDir, signal }: Invocation): Mapp
     secrets: createSecretReferences({ folder: path.join(dataDir, 'edge', 'secrets'), secret: () => undefined }),
     modbus: { allowedSerialPorts: config.get('modules.mapperHost.allowedSerialPorts') },
     iio: { sysfsRoot: config.get('modules.mapperHost.sysfsRoot') },
+    bluetooth: { hci: config.get('modules.mapperHost.bluetooth.hci') },
+    opcua: { pkiDirectory: path.join(dataDir, 'edge', 'pki', 'opcua') },
   });
   return {
     config,
