@@ -12,7 +12,10 @@ import { createBroker, type Broker } from './broker/broker.ts';
 import type { settings } from './config.ts';
 import { DeviceTwin } from './devicetwin/devicetwin.ts';
 import type { EdgeOptions } from './edgecore.ts';
-import { EdgeHub } from './edgehub/edgehub.ts';
+import { doorOf } from './edgehub/certificate-door.ts';
+import { CertificateRenewal } from './edgehub/certificate-renewal.ts';
+import type { CredentialFiles } from './edgehub/credential-files.ts';
+import { EdgeHub, type EdgeHubOptions } from './edgehub/edgehub.ts';
 import { UploadQueue } from './edgehub/upload-queue.ts';
 import { NodeStatus } from './edged/node-status.ts';
 import { EventBus } from './eventbus/eventbus.ts';
@@ -60,7 +63,7 @@ export function compose(options: ComposeOptions): Parts {
   const { sqlite } = options.database;
   const ground = layGround(options, () => eventbus);
   const { committer } = ground;
-  const hub = makeHub(ground, () => uploads.restart());
+  const { hub, certificates } = makeLink(ground, () => uploads.restart());
   const uploads = new UploadQueue({
     table: createUploadTable(sqlite, config.get('modules.edgeHub.uploads.maxBytes')),
     committer,
@@ -90,7 +93,7 @@ export function compose(options: ComposeOptions): Parts {
     external && externalModule(external),
     config.get('modules.mapperHost.enable') && mappers,
     config.get('modules.edged.enable') && makeStatus(ground, hub),
-    config.get('modules.edgeHub.enable') && hub,
+    ...(config.get('modules.edgeHub.enable') ? [hub, certificates] : []),
     lastSeenModule(twin),
     storeModule(committer),
     createMemoryTrim({
@@ -114,22 +117,55 @@ function layGround(options: ComposeOptions, eventbus: () => EventBus): Ground {
   };
 }
 
-function makeHub({ config, dataDir, node, database, bus }: Ground, onConnected: () => void): EdgeHub {
-  const pki = (name: string): string => join(dataDir, 'edge', 'pki', name);
+/** The link to the cloud, and the certificate that it stands on. */
+function makeLink(ground: Ground, restartUploads: () => void): { hub: EdgeHub; certificates: CertificateRenewal } {
+  const hub = makeHub(ground, {
+    onConnected: (greeting) => {
+      certificates.connected(greeting);
+      restartUploads();
+    },
+    onCertificateEnded: () => certificates.refused(),
+    onAuthorities: (message, cloud) => certificates.answer(message, cloud),
+  });
+  const certificates: CertificateRenewal = makeRenewal(ground, hub);
+  return { hub, certificates };
+}
+
+type HubPorts = Pick<EdgeHubOptions, 'onConnected' | 'onCertificateEnded' | 'onAuthorities'>;
+
+function makeHub({ config, dataDir, node, database, bus }: Ground, ports: HubPorts): EdgeHub {
   return new EdgeHub({
     bus,
     heartbeatMs: seconds(config, 'modules.edgeHub.heartbeat'),
-    onConnected,
+    ...ports,
     servers: hubServers(config.get('modules.edgeHub.websocket.server')),
     socket: {
       projectId: config.get('modules.edgeHub.projectID'),
       node,
       storeUuid: database.storeUuid,
-      caFile: config.get('modules.edgeHub.tlsCaFile') || pki('ca.crt'),
-      certFile: config.get('modules.edgeHub.tlsCertFile') || pki('node.crt'),
-      keyFile: config.get('modules.edgeHub.tlsPrivateKeyFile') || pki('node.key'),
+      ...credentialFiles(config, dataDir),
       handshakeTimeoutMs: seconds(config, 'modules.edgeHub.websocket.handshakeTimeout'),
     },
+  });
+}
+
+function credentialFiles(config: Ground['config'], dataDir: string): CredentialFiles {
+  const pki = (name: string): string => join(dataDir, 'edge', 'pki', name);
+  return {
+    caFile: config.get('modules.edgeHub.tlsCaFile') || pki('ca.crt'),
+    certFile: config.get('modules.edgeHub.tlsCertFile') || pki('node.crt'),
+    keyFile: config.get('modules.edgeHub.tlsPrivateKeyFile') || pki('node.key'),
+  };
+}
+
+function makeRenewal({ config, dataDir, node }: Ground, link: EdgeHub): CertificateRenewal {
+  const [server = ''] = hubServers(config.get('modules.edgeHub.websocket.server'));
+  return new CertificateRenewal({
+    node,
+    files: credentialFiles(config, dataDir),
+    door: doorOf(config.get('modules.edgeHub.httpServer'), server),
+    link,
+    renews: config.get('modules.edgeHub.rotateCertificates'),
   });
 }
 

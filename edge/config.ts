@@ -31,6 +31,18 @@ export const settings = [
     max: 3600,
     doc: 'keepalive messages to a KubeEdge cloud',
   },
+  {
+    path: 'modules.edgeHub.httpServer',
+    type: 'string',
+    default: '',
+    doc: 'URL of the certificate port of the cloud; empty: port 10002 of the host of websocket.server',
+  },
+  {
+    path: 'modules.edgeHub.rotateCertificates',
+    type: 'boolean',
+    default: true,
+    doc: 'ask for another certificate at two thirds of the life of the one in use, and after its end as long as the cloud grants it',
+  },
   { path: 'modules.edgeHub.projectID', type: 'string', default: DEFAULT_PROJECT_ID, doc: 'part of the URL, as KubeEdge sends it' },
   {
     path: 'modules.edgeHub.tlsCaFile',
@@ -161,9 +173,7 @@ export const edgeSchema: ConfigSchema<typeof settings> = {
     'database.driverName',
     'database.aliasName',
     'modules.edgeHub.quic',
-    'modules.edgeHub.httpServer',
     'modules.edgeHub.token',
-    'modules.edgeHub.rotateCertificates',
     'modules.edgeHub.websocket.readDeadline',
     'modules.edgeHub.websocket.writeDeadline',
     'modules.eventBus.mqttSubClientID',

@@ -5,9 +5,10 @@ import { messageOf } from '#beehive/errors.ts';
 import type { Context, Health, Module } from '#beehive/module.ts';
 import { AckWindow, type WindowEntry } from '#wire/ack-window.ts';
 import { createMessage, decodeFrame, encodeFrame, type BeehiveMessage, type NewMessage } from '#wire/message.ts';
-import { group, operation, source } from '#wire/resources.ts';
+import { certificateAuthorities, group, operation, source } from '#wire/resources.ts';
+import { FaultLog } from './fault-log.ts';
 import { initialLink, nextLink, type LinkInput, type LinkState } from './link.ts';
-import { openSocket, type CloudSocket, type Greeting, type SocketOptions } from './websocket.ts';
+import { openSocket, type CloudSocket, type Greeting, type LostCause, type SocketOptions } from './websocket.ts';
 
 export const MODULE = source.edgehub;
 /** Wire group -> bus group (reference/beehive-message.md section 3). */
@@ -22,7 +23,6 @@ const busGroups: ReadonlyMap<string, string> = new Map([
 const MAX_BUFFERED = 8 * 1024 * 1024;
 /** Messages of the cloud that wait for room in the inbox of their module. */
 const MAX_UNDELIVERED = 256;
-const FAULT_LOG_MS = 60_000;
 
 export interface EdgeHubOptions {
   bus: Bus<BeehiveMessage>;
@@ -33,6 +33,10 @@ export interface EdgeHubOptions {
   heartbeatMs: number;
   /** Called after each connect, before anything else is offered on the new link. */
   onConnected?(greeting: Greeting): void;
+  /** The cloud refuses this node's certificate because it has ended. */
+  onCertificateEnded?(): void;
+  /** Which authorities the cloud wants trusted, and the certificate that it shows. Gives the answer. */
+  onAuthorities?(message: BeehiveMessage, cloud: Greeting['cloud']): BeehiveMessage;
 }
 
 export class EdgeHub implements Module {
@@ -47,8 +51,7 @@ export class EdgeHub implements Module {
   #window: AckWindow | undefined;
   #timers = new Set<Timer>();
   #loop: Promise<void> = Promise.resolve();
-  #lastFault = '';
-  #faultLoggedAt = -Infinity;
+  readonly #faults = new FaultLog();
   #badFrames = 0;
   #undelivered = 0;
 
@@ -68,6 +71,11 @@ export class EdgeHub implements Module {
   /** The cloud listens to what the edge says it has. */
   get takesObjects(): boolean {
     return this.#offers('objects');
+  }
+
+  /** The cloud issues certificates over the link. */
+  get takesCertificates(): boolean {
+    return this.#offers('certificates');
   }
 
   /** uid of the cluster behind our own cloud; '' for KubeEdge's, and before the first link. */
@@ -107,7 +115,7 @@ export class EdgeHub implements Module {
   }
 
   health(): Health {
-    const detail = this.peer === 'offline' ? `no link to the cloud: ${this.#lastFault || 'dialing'}` : `linked (${this.peer})`;
+    const detail = this.peer === 'offline' ? `no link to the cloud: ${this.#faults.last || 'dialing'}` : `linked (${this.peer})`;
     // Working without the cloud is what an edge is for: an absent cloud is no fault of this process.
     return { ok: true, detail: `${detail}, ${String(this.#window?.size ?? 0)} messages wait, ${String(this.#badFrames)} bad frames` };
   }
@@ -119,6 +127,15 @@ export class EdgeHub implements Module {
   /** Sent once, if the link is up. */
   send(fields: NewMessage): void {
     if (this.peer !== 'offline') this.#write(this.message(fields));
+  }
+
+  /** Ends the link and dials anew, soon: whatever the new one is to be told, it is told from the start. */
+  relink(reason: string): void {
+    const context = this.#context;
+    if (context === undefined || this.#state.name !== 'online') return;
+    context.log.info('link.anew', { reason });
+    this.#socket?.hangup();
+    this.#step({ kind: 'lost', nowMs: context.clock.monotonic(), random: context.clock.random() });
   }
 
   /** Sent in its turn until acknowledged; forgotten when the link breaks, since a new link starts with the full state. */
@@ -161,8 +178,9 @@ export class EdgeHub implements Module {
   #dial(): void {
     const context = this.#context;
     if (context === undefined) return;
-    const lost = (reason: string): void => {
-      this.#fault(reason);
+    const lost = (reason: string, cause?: LostCause): void => {
+      this.#fault(reason, cause);
+      if (cause === 'certificate ended') this.#options.onCertificateEnded?.();
       this.#at = (this.#at + 1) % this.#options.servers.length;
       this.#step({ kind: 'lost', nowMs: context.clock.monotonic(), random: context.clock.random() });
     };
@@ -185,18 +203,12 @@ export class EdgeHub implements Module {
     }
   }
 
-  /** The same fault again and again is one line a minute. */
-  #fault(reason: string): void {
-    const now = this.#context?.clock.monotonic() ?? 0;
-    if (reason === this.#lastFault && now - this.#faultLoggedAt < FAULT_LOG_MS) return;
-    this.#lastFault = reason;
-    this.#faultLoggedAt = now;
-    this.#context?.log.warn('link.down', { reason, server: this.#server });
+  #fault(reason: string, cause?: LostCause): void {
+    if (this.#context !== undefined) this.#faults.tell(this.#context, reason, { server: this.#server, cause });
   }
 
   #connected(): void {
-    this.#lastFault = '';
-    this.#faultLoggedAt = -Infinity;
+    this.#faults.clear();
     this.#context?.log.info('link.up', { server: this.#server, peer: this.peer, cluster: this.#greeting.clusterUid });
     this.#window?.replaceAll([]);
     if (!this.#greeting.ours) this.#keepalive(this.#socket);
@@ -248,6 +260,8 @@ export class EdgeHub implements Module {
     }
     const isAnswer = message.header.parent_msg_id !== undefined;
     if (isAnswer && this.#window?.settle(message) === true) return;
+    const answer = isAnswer || !this.#isNotice(message) ? undefined : this.#options.onAuthorities?.(message, this.#greeting.cloud);
+    if (answer !== undefined) return this.#write(answer);
     const to = busGroups.get(message.route.group);
     if (to === undefined) {
       this.#context?.log.debug('link.message.dropped', { group: message.route.group, resource: message.route.resource });
@@ -258,6 +272,11 @@ export class EdgeHub implements Module {
       return;
     }
     this.#dispatch(this.#options.bus.sendToGroup(to, message));
+  }
+
+  /** Our own cloud speaks of authorities. */
+  #isNotice({ route }: BeehiveMessage): boolean {
+    return this.peer === 'hivelet' && route.source === source.cloudhub && route.resource === certificateAuthorities;
   }
 
   /** Modules with full inboxes hold up the reading, so that a cloud that floods us fills its own memory and not ours (defect H2). */

@@ -1,20 +1,18 @@
 /** Owns the websocket to the cloud: TLS with the node's certificate, the handshake headers, ping/pong dead-link detection. */
-import { readFileSync } from 'node:fs';
+import type { X509Certificate } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import { TLSSocket } from 'node:tls';
 import WebSocket from 'ws';
 import type { Clock, Timer } from '#beehive/clock.ts';
-import { HiveletError, messageOf } from '#beehive/errors.ts';
 import { MAX_FRAME_BYTES, PROTOCOL_VERSION, headers } from '#wire/handshake.ts';
+import { authorityHashes, readCredentials, type CredentialFiles } from './credential-files.ts';
 
-export interface SocketOptions {
+export interface SocketOptions extends CredentialFiles {
   /** `host:port`. */
   server: string;
   projectId: string;
   node: string;
   storeUuid: string;
-  caFile: string;
-  certFile: string;
-  keyFile: string;
   handshakeTimeoutMs: number;
 }
 
@@ -24,13 +22,20 @@ export interface Greeting {
   ours: boolean;
   clusterUid: string;
   features: readonly string[];
+  /** Wall clock of the cloud, unix ms; undefined where it does not tell. */
+  cloudNowMs?: number | undefined;
+  /** What the cloud shows. */
+  cloud?: X509Certificate | undefined;
 }
+
+/** Why a link ended, where that is more than a sentence: the cloud refuses our certificate since it ended; our clock says too early for the cloud's. */
+export type LostCause = 'certificate ended' | 'clock' | undefined;
 
 export interface SocketHandlers {
   opened(greeting: Greeting): void;
   frame(frame: string | Buffer): void;
   /** Once, also when the attempt failed; `reason` is one sentence. */
-  lost(reason: string): void;
+  lost(reason: string, cause: LostCause): void;
 }
 
 export interface CloudSocket {
@@ -136,7 +141,7 @@ class Connection implements CloudSocket {
         this.#end(line === '' ? refused : `${refused}: ${line}`);
       });
     });
-    socket.on('error', (error) => this.#end(explain(error, options)));
+    socket.on('error', (error) => this.#end(explain(error, options), causeOf(error)));
     socket.on('close', (code, reason) => this.#end(`the cloud closed the link (${String(code)} ${reason.toString()})`));
   }
 
@@ -166,28 +171,20 @@ class Connection implements CloudSocket {
     });
   }
 
-  #end(reason: string): void {
+  #end(reason: string, cause?: LostCause): void {
     if (this.#over) return;
     this.#over = true;
     this.#watch?.cancel();
     this.#socket.terminate();
-    this.#deps.handlers.lost(reason);
+    this.#deps.handlers.lost(reason, cause);
   }
 }
 
 /** Throws LINK_CLOSED with the missing file; the caller goes on without a cloud and tries again (defect H9). */
 function dial(options: SocketOptions): WebSocket {
-  const file = (path: string, key: string): Buffer => {
-    try {
-      return readFileSync(path);
-    } catch (error) {
-      throw new HiveletError('LINK_CLOSED', `cannot read ${path} (modules.edgeHub.${key}): ${messageOf(error)}`, { cause: error });
-    }
-  };
+  const credentials = readCredentials(options);
   return new WebSocket(`wss://${options.server}/${options.projectId}/${options.node}/events`, {
-    ca: file(options.caFile, 'tlsCaFile'),
-    cert: file(options.certFile, 'tlsCertFile'),
-    key: file(options.keyFile, 'tlsPrivateKeyFile'),
+    ...credentials,
     minVersion: 'TLSv1.2',
     handshakeTimeout: options.handshakeTimeoutMs,
     perMessageDeflate: false,
@@ -198,6 +195,7 @@ function dial(options: SocketOptions): WebSocket {
       [headers.connectionUse]: 'msg',
       [headers.protocol]: PROTOCOL_VERSION,
       [headers.store]: options.storeUuid,
+      [headers.trusts]: authorityHashes(credentials.ca).join(','),
     },
   });
 }
@@ -214,7 +212,16 @@ function readGreeting(response: IncomingMessage): Greeting {
       .split(',')
       .map((feature) => feature.trim())
       .filter((feature) => feature !== ''),
+    cloudNowMs: /^\d{1,15}$/.test(text(headers.time)) ? Number(text(headers.time)) : undefined,
+    cloud: response.socket instanceof TLSSocket ? response.socket.getPeerX509Certificate() : undefined,
   };
+}
+
+/** TLS tells it only after the handshake: an alert of the cloud. */
+function causeOf(error: Error): LostCause {
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  if (code === 'CERT_NOT_YET_VALID') return 'clock';
+  return /ALERT_CERTIFICATE_EXPIRED$/.test(code) ? 'certificate ended' : undefined;
 }
 
 function explain(error: Error, { server }: SocketOptions): string {
@@ -225,6 +232,8 @@ function explain(error: Error, { server }: SocketOptions): string {
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
       return `the name in ${server} cannot be resolved`;
+    case 'ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED':
+      return `the certificate of this node has ended: another one is asked for at the certificate port of ${server.replace(/:\d+$/, '')}`;
     case 'CERT_NOT_YET_VALID':
       return `the cloud's certificate is not valid yet: is the clock of this board right? (${error.message})`;
     default:

@@ -93,8 +93,8 @@ test('the file of a real KubeEdge edgecore loads; what we do not have is named i
   );
   assert.equal(config.warnings, [
     'settings of features that Hivelet does not have are ignored: database.aliasName, database.driverName, modules.dbTest.enable, ' +
-      'modules.edgeHub.httpServer, modules.edgeHub.quic.enable, modules.edgeHub.quic.handshakeTimeout, modules.edgeHub.quic.readDeadline, ' +
-      'modules.edgeHub.quic.server, modules.edgeHub.quic.writeDeadline, modules.edgeHub.rotateCertificates, modules.edgeHub.token, ' +
+      'modules.edgeHub.quic.enable, modules.edgeHub.quic.handshakeTimeout, modules.edgeHub.quic.readDeadline, ' +
+      'modules.edgeHub.quic.server, modules.edgeHub.quic.writeDeadline, modules.edgeHub.token, ' +
       'modules.edgeHub.websocket.readDeadline, modules.edgeHub.websocket.writeDeadline, modules.edgeStream.enable, ' +
       'modules.metaManager.contextSendGroup, modules.metaManager.contextSendModule, modules.metaManager.podStatusSyncInterval, ' +
       'modules.serviceBus.enable',
