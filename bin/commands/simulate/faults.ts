@@ -70,7 +70,8 @@ async function act([word = '', name = '', ...rest]: readonly string[], simulated
     case 'values':
       return { values: Object.fromEntries(simulated.devices.map((device) => [device.name, shown(device)])) };
     default:
-      throw new HiveletError('USAGE', `${word} is none of ${FAULT_WORDS.join(', ')}`);
+      if (simulated.act?.([word.toLowerCase(), ...(name === '' ? [] : [name]), ...rest]) === true) return {};
+      throw new HiveletError('USAGE', `${word} is none of ${[...FAULT_WORDS, ...(simulated.words ?? [])].join(', ')}`);
   }
 }
 

@@ -27,6 +27,9 @@ export interface Simulated {
   /** Beside `simulator.ready`: where it is. */
   readonly facts: Readonly<Record<string, unknown>>;
   readonly devices: readonly SimulatedDevice[];
+  /** Words that it obeys besides those for all, and what does: false when the words are not for it. */
+  readonly words?: readonly string[];
+  act?(words: readonly string[]): boolean;
   /** All devices stop answering until it is called with false. */
   silence(on: boolean): void | Promise<void>;
   close(): Promise<void>;

@@ -2,5 +2,6 @@
 import { dht11 } from './dht11.ts';
 import type { SimulatorKind } from './kind.ts';
 import { modbus } from './modbus.ts';
+import { sensortag } from './sensortag.ts';
 
-export const kinds: readonly SimulatorKind[] = [modbus, dht11];
+export const kinds: readonly SimulatorKind[] = [modbus, dht11, sensortag];

@@ -35,6 +35,28 @@ test('each sample is a device with its model, bound to the board of the demo, an
   }
 });
 
+test('the SensorTag has the switches of the KubeEdge documents, in both generations', () => {
+  const profile = profileOf('sensortag', 'sensortag-model');
+  assert.equal([profile.protocol, profile.protocolConfig], ['bluetooth', { macAddress: 'a0:e6:f8:00:00:01' }]);
+  const [model = {}, device = {}] = yamlDocuments(readFileSync(new URL('as-in-kubeedge/cc2650-sensortag.yaml', folder), 'utf8'), '1.1');
+  const { profile: first, problems } = readProfile(device, model);
+  assert.equal(problems, []);
+  for (const name of ['temperature', 'humidity', 'pressure']) {
+    const { dataConverter, ...other } = visitorOf(profile, name) as { dataConverter: object };
+    assert.equal(visitorOf(first, name), { ...other, dataConverter });
+    assert.equal(Object.keys((visitorOf(first, `${name}-enable`) as { dataWrite: object }).dataWrite), ['ON', 'OFF']);
+    assert.equal((visitorOf(profile, `${name}-enable`) as { dataWrite: object }).dataWrite, { ON: 'AQ==', OFF: 'AA==' });
+  }
+  assert.equal(
+    first.properties.flatMap(({ name, desired }) => (desired === undefined ? [] : [[name, desired.value]])),
+    [
+      ['temperature-enable', 'ON'],
+      ['humidity-enable', 'ON'],
+      ['pressure-enable', 'OFF'],
+    ],
+  );
+});
+
 test('the thermostat has the register map of the simulator, read each half second', () => {
   const profile = profileOf('modbus-thermostat', 'modbus-thermostat-model');
   assert.is(profile.name, 'thermostat');

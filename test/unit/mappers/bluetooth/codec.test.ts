@@ -15,7 +15,7 @@ type Operation = readonly [type: string, value: number | string];
 const converter = (
   startIndex: number,
   endIndex: number,
-  { operations = [], ...more }: { operations?: Operation[] } & object = {},
+  { operations = [], ...more }: { operations?: Operation[]; shiftLeft?: number; shiftRight?: number } = {},
 ): object => ({
   dataConverter: {
     startIndex,
