@@ -48,6 +48,8 @@ interface Parts {
 }
 
 const HANDSHAKE_MS = 10_000;
+/** Connections of whoever it may be, beside those of nodes: a handshake takes its time. */
+const STRANGERS = 1000;
 
 export class CloudHub implements Module {
   readonly name = 'cloudhub';
@@ -83,6 +85,7 @@ export class CloudHub implements Module {
       minVersion: 'TLSv1.3',
       handshakeTimeout: HANDSHAKE_MS,
     });
+    server.maxConnections = 2 * this.#options.nodeLimit + STRANGERS;
     const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: MAX_FRAME_BYTES, clientTracking: false });
     const drops = new DropLog({ clock, log });
     this.#parts = { context, drops, server, sockets };

@@ -36,6 +36,8 @@ const MAX_BUFFERED = 8 * 1024 * 1024;
 const MAX_CONNECTIONS = 1000;
 const HANDSHAKE_MS = 10_000;
 const REQUEST_MS = 20_000;
+/** How often slow requests are looked for. */
+const LOOK_MS = 5000;
 
 export class HttpsService implements Module {
   readonly name = 'https';
@@ -64,7 +66,8 @@ export class HttpsService implements Module {
       rejectUnauthorized: false,
       handshakeTimeout: HANDSHAKE_MS,
     } as const;
-    const server = createServer({ ...tlsOptions, requestTimeout: REQUEST_MS, headersTimeout: REQUEST_MS }, (request, response) => {
+    const limits = { requestTimeout: REQUEST_MS, headersTimeout: REQUEST_MS, connectionsCheckingInterval: LOOK_MS };
+    const server = createServer({ ...tlsOptions, ...limits }, (request, response) => {
       response.on('error', () => undefined);
       this.#serve(request, response);
     });

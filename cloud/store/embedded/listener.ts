@@ -6,6 +6,8 @@ import { HiveletError, messageOf } from '#beehive/errors.ts';
 /** Go clients reuse idle connections for 90 s: we must not close them first. */
 const KEEP_ALIVE_MS = 120_000;
 const REQUEST_MS = 60_000;
+/** Node's own is two minutes. */
+const HANDSHAKE_MS = 10_000;
 const MOST_CONNECTIONS = 4096;
 
 /** PEM texts; client certificates are asked for when there is a `ca` to check them with. Throws `HiveletError` CONFIG_INVALID. */
@@ -16,6 +18,7 @@ export function createListener({ cert, key, ca }: { cert: string; key: string; c
       key,
       minVersion: 'TLSv1.3',
       keepAliveTimeout: KEEP_ALIVE_MS,
+      handshakeTimeout: HANDSHAKE_MS,
       ...(ca === undefined ? {} : { ca, requestCert: true, rejectUnauthorized: false }),
     });
     server.headersTimeout = KEEP_ALIVE_MS + 5000;
