@@ -40,6 +40,8 @@ export interface SessionOptions {
 const PING_MS = 5000;
 /** So many pings without a sign of life make it a stuck one. */
 const MISSES = 6;
+/** A small board takes its time to start a program. */
+const START_MS = 60_000;
 /** Uncommitted messages beyond which it is not read. */
 const MOST_WAITING = { messages: 256, bytes: 1024 * 1024 } as const;
 /** The host needs two; the others are for plugins to come. */
@@ -123,8 +125,9 @@ export class Session {
       this.#misses = this.#wasHeard || this.#isPaused ? 0 : this.#misses + 1;
       this.#wasHeard = false;
       this.#tellRefused();
-      if (this.#misses < MISSES) return this.#beat();
-      return this.#end(`it gave no sign of life for ${(MISSES * pingMs) / 1000} s`);
+      const limitMs = this.#isGreeted ? MISSES * pingMs : START_MS;
+      if (this.#misses * pingMs < limitMs) return this.#beat();
+      return this.#end(`it gave no sign of life for ${limitMs / 1000} s`);
     });
   }
 
