@@ -19,6 +19,14 @@ export class BenchDevice {
   writeErrors: HiveletError[] = [];
   /** Takes writes without effect. */
   stubborn = false;
+  /** Points that did not answer among others that did. */
+  readonly mute = new Set<string>();
+  /** What a reading says beside its value: its time, its quality. */
+  readonly remarks = new Map<string, { at?: number; quality?: { word: 'stale'; reason: string } }>();
+  /** Points that are pushed to who subscribes. */
+  readonly pushing = new Set<string>();
+  /** How often it was asked without points. */
+  pings = 0;
   /** Every read takes as long. */
   readMs = 0;
 
@@ -41,6 +49,8 @@ export class BenchPlugin implements MapperPlugin<BenchLink, string> {
   shared = false;
   timeoutMs = 300;
   minimumCycleMs = 0;
+  /** Subscriptions that stand, by unit. */
+  readonly subscriptions = new Map<string, { points: readonly Point<string>[]; emit: (readings: readonly Reading[]) => void }>();
   #drop: (() => void)[] = [];
 
   constructor(clock: Clock) {
@@ -71,6 +81,15 @@ export class BenchPlugin implements MapperPlugin<BenchLink, string> {
     return this.shared;
   }
 
+  /** The device changed a value by itself, and says so where somebody subscribed. */
+  push(unit: string, key: string, value: PropertyValue): void {
+    const device = this.device(unit);
+    device.values.set(key, value);
+    const { points = [], emit } = this.subscriptions.get(unit) ?? {};
+    const point = points.find(({ access }) => access === key);
+    if (point !== undefined) emit?.([{ name: point.name, value, ...device.remarks.get(key) }]);
+  }
+
   /** All connections break, as when a cable is pulled. */
   dropConnections(): void {
     for (const drop of this.#drop.splice(0)) drop();
@@ -96,6 +115,7 @@ export class BenchPlugin implements MapperPlugin<BenchLink, string> {
     };
     return {
       lost,
+      ...([...this.devices.values()].some(({ pushing }) => pushing.size > 0) ? { subscribe: this.#subscribe(lost) } : {}),
       read: (link, points, options) => this.#read(reach, { link, points, options }),
       write: async (link, { point, value }, { signal }) => {
         const device = await reach(link.unit, signal);
@@ -111,17 +131,31 @@ export class BenchPlugin implements MapperPlugin<BenchLink, string> {
     };
   }
 
+  #subscribe(lost: Promise<void>): NonNullable<Connection<BenchLink, string>['subscribe']> {
+    return async ({ unit }, points, emit) => {
+      const device = this.device(unit);
+      const pushed = points.filter(({ access }) => device.pushing.has(access));
+      this.subscriptions.set(unit, { points: pushed, emit });
+      void lost.then(() => this.subscriptions.delete(unit));
+      for (const { access } of pushed) this.push(unit, access, device.values.get(access) ?? 0n);
+      return new Set(pushed.map(({ name }) => name));
+    };
+  }
+
   async #read(
     reach: (unit: string, signal: AbortSignal) => Promise<BenchDevice>,
     { link, points, options }: { link: BenchLink; points: readonly Point<string>[]; options: RequestOptions },
   ): Promise<Reading[]> {
     const device = await reach(link.unit, options.signal);
-    device.reads++;
+    if (points.length === 0) device.pings++;
+    else device.reads++;
     // What a slow device shows is from the start of the read.
     const readings = points.map(({ name, access }): Reading => {
       const value = device.values.get(access);
+      if (device.mute.has(access)) return { name, error: 'no answer', answered: false };
       const error = device.failing.get(access) ?? (value === undefined ? 'ILLEGAL DATA ADDRESS' : undefined);
-      return error === undefined && value !== undefined ? { name, value } : { name, error: error ?? '', answered: true };
+      if (error !== undefined || value === undefined) return { name, error: error ?? '', answered: true };
+      return { name, value, ...device.remarks.get(access) };
     });
     if (device.readMs > 0 && options.urgent !== true) await this.clock.sleep(device.readMs, options.signal);
     return readings;

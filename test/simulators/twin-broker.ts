@@ -1,5 +1,6 @@
 /** Owns a broker and a device twin in memory: what a mapper host sees of the edge, obeying reference/mqtt-topics.md section 6. */
 import type { PubSub } from '#mappers/contract.ts';
+import type { Doubt } from '#wire/quality.ts';
 import type { WriteOutcome } from '#wire/write-outcome.ts';
 
 interface Twin {
@@ -9,10 +10,11 @@ interface Twin {
   settled: boolean;
 }
 
-interface Update {
-  actual?: { value: string };
+export interface Update {
+  actual?: { value: string; metadata: { timestamp: number } };
   metadata: { type: string };
   write?: WriteOutcome;
+  quality?: Doubt;
 }
 
 export interface Published {
@@ -103,6 +105,11 @@ export class TwinBroker implements PubSub {
         ),
       ),
     );
+  }
+
+  /** Everything the mapper said of a property, in order. */
+  told(device: string, property: string): Update[] {
+    return this.#of(device, 'twin/update').flatMap(({ message }) => (message.twin as Record<string, Update>)[property] ?? []);
   }
 
   /** What the mapper said of the desired values of a property, in order. */
