@@ -18,7 +18,11 @@ interface Room {
   worlds: MapperWorld[];
 }
 
-const test = suite<Room>('thermostat');
+/** modbus-thermostat-in-child.test.ts runs the same tests with the mapper in a process of its own. */
+const place = process.env['THERMOSTAT_PLACE'] ?? 'inside';
+const where = place === 'inside' ? { plugins: createPlugins() } : { processes: { placement: { modbus: place } } };
+
+const test = suite<Room>(`thermostat, its mapper ${place}`);
 const withMbpoll = needing(test, 'mbpoll');
 
 test.before.each(async (room) => {
@@ -69,7 +73,7 @@ const deviceAt = (name: string, port: number, collectCycleMs = 100): DeviceProfi
   });
 
 async function serve(room: Room, ...profiles: DeviceProfile[]): Promise<MapperWorld> {
-  const world = new MapperWorld({ clock: systemClock, plugins: createPlugins(), profiles });
+  const world = new MapperWorld({ clock: systemClock, profiles, ...where });
   room.worlds.push(world);
   for (const { name } of profiles) world.broker.addDevice(name);
   await world.start();
