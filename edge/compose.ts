@@ -8,6 +8,7 @@ import { createMemoryTrim } from '#beehive/memory-trim.ts';
 import type { Module } from '#beehive/module.ts';
 import { responseTo, type BeehiveMessage } from '#wire/message.ts';
 import { createMappers, type Mappers } from '../mappers/mappers.ts';
+import { divide, type Divided } from '../mappers/third-party/divide.ts';
 import { createBroker, type Broker } from './broker/broker.ts';
 import type { settings } from './config.ts';
 import { DeviceTwin } from './devicetwin/devicetwin.ts';
@@ -84,7 +85,8 @@ export function compose(options: ComposeOptions): Parts {
     answer: answering(ground, hub),
   });
   const meta = new MetaManager({ ...ground, versions: createObjectVersionTable(sqlite), cloud: hub });
-  const mappers = makeMappers(ground, { broker, twin, objects: meta.objects });
+  const { ours, theirs } = divideDevices(ground, { broker, twin });
+  const mappers = makeMappers(ground, { broker, devices: ours, objects: meta.objects });
   const wanted: (Module | false | undefined)[] = [
     config.get('modules.deviceTwin.enable') && twin,
     config.get('modules.metaManager.enable') && meta,
@@ -92,6 +94,7 @@ export function compose(options: ComposeOptions): Parts {
     brokerModule(broker),
     external && externalModule(external),
     config.get('modules.mapperHost.enable') && mappers,
+    theirs,
     config.get('modules.edged.enable') && makeStatus(ground, hub),
     ...(config.get('modules.edgeHub.enable') ? [hub, certificates] : []),
     lastSeenModule(twin),
@@ -202,13 +205,26 @@ function makeTwin({ config, node, database, bus, committer, meta, eventbus }: Gr
   });
 }
 
+/** Mappers of others get their list of devices from the same place as ours. */
+function divideDevices({ config, eventbus }: Ground, { broker, twin }: Pick<Parts, 'broker' | 'twin'>): Divided {
+  return divide({
+    definitions: twin.definitions(),
+    protocols: config.get('modules.mapperHost.thirdParty.protocols'),
+    profileFile: config.get('modules.mapperHost.thirdParty.profileFile'),
+    profileLayout: config.get('modules.mapperHost.thirdParty.profileLayout'),
+    profileReaders: config.get('modules.mapperHost.thirdParty.profileReaders'),
+    announce: config.get('modules.mapperHost.thirdParty.announce') ? (topic, payload) => eventbus().publish({ topic, payload }) : undefined,
+    port: () => broker.port(`device-list-${randomUUID()}`, { asClient: true }),
+  });
+}
+
 function makeMappers(
   { config, dataDir, hostName }: Ground,
-  { broker, twin, objects }: Pick<Parts, 'broker' | 'twin' | 'objects'>,
+  { broker, devices, objects }: Pick<Parts, 'broker' | 'objects'> & { devices: Divided['ours'] },
 ): Mappers {
   const [runtimeFolder = ''] = (process.env['RUNTIME_DIRECTORY'] ?? '').split(':');
   return createMappers({
-    definitions: twin.definitions(),
+    definitions: devices,
     port: () => broker.port(hostName, { asClient: true }),
     plugins: {
       secrets: createSecretReferences({ folder: join(dataDir, 'edge', 'secrets'), secret: (name) => objects.get('secret', name) }),
@@ -216,6 +232,7 @@ function makeMappers(
       iio: { sysfsRoot: config.get('modules.mapperHost.sysfsRoot') },
       opcua: { pkiDirectory: join(dataDir, 'edge', 'pki', 'opcua') },
       bluetooth: { hci: config.get('modules.mapperHost.bluetooth.hci') },
+      externalFolder: join(dataDir, 'edge', 'plugins'),
     },
     placement: config.get('modules.mapperHost.placement'),
     version: HIVELET_VERSION,

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import type { ConfigSchema, Setting } from '#beehive/config.ts';
 import { DEFAULT_PROJECT_ID } from '#wire/handshake.ts';
 import { mqttSettings } from './mqtt-config.ts';
+import { thirdPartySettings } from './third-party-config.ts';
 
 /** As KubeEdge makes it: lower case, DNS-1123. */
 export function defaultNodeName(host: string = hostname()): string {
@@ -155,6 +156,7 @@ export const settings = [
     default: '',
     doc: 'path or host:port of a Bluetooth controller that speaks H4, such as `hivelet simulate sensortag`; empty: the adapter of the board',
   },
+  ...thirdPartySettings,
   {
     path: 'modules.control.listen',
     type: 'string',
