@@ -63,7 +63,7 @@ export class Radio {
       for (const listener of added) process.removeListener('exit', listener);
     };
     try {
-      await poweredOn(noble, { signal, off });
+      await poweredOn(noble, { clock, signal, off });
       return new Radio(noble, { clock, end });
     } catch (error) {
       end();
@@ -210,20 +210,34 @@ function reasonOf(state: string): string {
   }
 }
 
-function poweredOn(noble: Noble, { signal, off }: { signal: AbortSignal; off: () => void }): Promise<void> {
+/** How long a controller may take to say what it is. */
+const START_MS = 3000;
+
+interface Start {
+  clock: Clock;
+  signal: AbortSignal;
+  off: () => void;
+}
+
+/** An adapter that is down is waited for; one that says nothing at all is given up. */
+function poweredOn(noble: Noble, { clock, signal, off }: Start): Promise<void> {
   return new Promise((resolve, reject) => {
     const done = (outcome: () => void): void => {
+      silent.cancel();
       noble.removeListener('stateChange', onState);
       signal.removeEventListener('abort', onAbort);
       outcome();
     };
+    const fail = (reason: string): void => done(() => reject(new HiveletError('DEVICE_UNREACHABLE', reason, { facts: { refused: true } })));
     const onAbort = (): void => done(() => reject(signal.reason as Error));
     const onState = (state: string): void => {
       if (state === 'poweredOn') return done(resolve);
-      if (state === 'poweredOff' || state === 'unknown') return off();
-      done(() => reject(new HiveletError('DEVICE_UNREACHABLE', reasonOf(state), { facts: { refused: true } })));
+      if (state !== 'poweredOff') return fail(reasonOf(state));
+      silent.cancel();
+      off();
     };
-    if (signal.aborted) return reject(signal.reason as Error);
+    const silent = clock.timer(START_MS, () => fail('the Bluetooth adapter does not answer: restart it (`hciconfig hci0 reset`)'));
+    if (signal.aborted) return onAbort();
     signal.addEventListener('abort', onAbort, { once: true });
     noble.on('stateChange', onState);
     if (noble.state !== 'unknown') onState(noble.state);
