@@ -127,14 +127,14 @@ function makeLink(ground: Ground, restartUploads: () => void): { hub: EdgeHub; c
       certificates.connected(greeting);
       restartUploads();
     },
-    onCertificateEnded: () => certificates.refused(),
+    onCertificateRefused: (how) => certificates.refused(how),
     onAuthorities: (message, cloud) => certificates.answer(message, cloud),
   });
   const certificates: CertificateRenewal = makeRenewal(ground, hub);
   return { hub, certificates };
 }
 
-type HubPorts = Pick<EdgeHubOptions, 'onConnected' | 'onCertificateEnded' | 'onAuthorities'>;
+type HubPorts = Pick<EdgeHubOptions, 'onConnected' | 'onCertificateRefused' | 'onAuthorities'>;
 
 function makeHub({ config, dataDir, node, database, bus }: Ground, ports: HubPorts): EdgeHub {
   return new EdgeHub({

@@ -166,9 +166,10 @@ export class Enrolment {
   #decide(claim: Claim, { list, isRegistered, key }: { list: NodeList | undefined; isRegistered: boolean; key: string }): Decision {
     if (claim.by === 'certificate') {
       const { known, node } = claim;
-      if (list === undefined) return { replace: false, known: [known] };
+      const shown = known.fingerprint;
+      if (list === undefined) return { replace: false, known: [known], shown };
       const isListed = list.certificates.some(({ fingerprint }) => fingerprint === known.fingerprint);
-      return isListed ? { replace: false, known: [] } : `the certificate of ${node} was revoked: join again with a token`;
+      return isListed ? { replace: false, known: [], shown } : `the certificate of ${node} was revoked: join again with a token`;
     }
     // Who made a token for this very name means this board: what had the name before is out.
     if (claim.token.node !== undefined) return { replace: true, known: [] };

@@ -63,10 +63,11 @@ export class NodeLists {
       if (typeof decision === 'string') return undefined;
       const kept = decision.replace ? [] : (list?.certificates ?? []);
       const soonestMs = this.#clock.now() - (decision.forgetEnded === true ? 0 : this.graceMs);
-      const others = [...kept, ...decision.known].filter(
-        ({ fingerprint, endsMs }) => fingerprint !== added.fingerprint && endsMs > soonestMs,
-      );
-      const certificates = [...others, added].slice(-MOST_CERTIFICATES);
+      const others = [...kept, ...decision.known].filter(({ key, endsMs }) => key !== added.key && endsMs > soonestMs);
+      // What is shown while others are asked for again and again stays.
+      const shown = others.filter(({ fingerprint }) => fingerprint === decision.shown);
+      const rest = others.filter(({ fingerprint }) => fingerprint !== decision.shown);
+      const certificates = [...shown, ...[...rest, added].slice(shown.length - MOST_CERTIFICATES)];
       return { node, certificates, revokedUid: list?.revokedUid ?? '' };
     });
     return refusal;
@@ -131,9 +132,9 @@ export class NodeLists {
 
 /**
  * A sentence refuses. `replace`: the others are no longer good. `known`: good ones that are on no list yet. `forgetEnded`: what ended proves
- * nothing any more, because the name has a new owner.
+ * nothing any more, because the name has a new owner. `shown`: the one that stays, however many are added.
  */
-export type Decision = string | { replace: boolean; known: readonly ListedCertificate[]; forgetEnded?: boolean };
+export type Decision = string | { replace: boolean; known: readonly ListedCertificate[]; forgetEnded?: boolean; shown?: string };
 
 /** Undefined for what is no list of ours by its name. `unreadable` is one sentence; it must count as a list that allows nothing. */
 export function readList(object: KubeObject): NodeList | { unreadable: string } | undefined {

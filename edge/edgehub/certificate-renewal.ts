@@ -105,9 +105,10 @@ export class CertificateRenewal implements Module {
     this.#lookIn(0);
   }
 
-  /** The cloud does not take the certificate any more because it ended. */
-  refused(): void {
-    if (this.#isRefused) return;
+  /** The cloud does not take the certificate. Without a word of why, its end is supposed where nobody knows the time. */
+  refused(how: 'certificate ended' | 'hung up'): void {
+    const clock = this.#context?.clock;
+    if (this.#isRefused || clock === undefined || (how === 'hung up' && this.#now(clock) !== undefined)) return;
     this.#isRefused = true;
     this.#lookIn(0);
   }

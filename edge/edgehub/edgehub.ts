@@ -33,8 +33,8 @@ export interface EdgeHubOptions {
   heartbeatMs: number;
   /** Called after each connect, before anything else is offered on the new link. */
   onConnected?(greeting: Greeting): void;
-  /** The cloud refuses this node's certificate because it has ended. */
-  onCertificateEnded?(): void;
+  /** The cloud does not take this node's certificate, for its end or without a word. */
+  onCertificateRefused?(how: 'certificate ended' | 'hung up'): void;
   /** Which authorities the cloud wants trusted, and the certificate that it shows. Gives the answer. */
   onAuthorities?(message: BeehiveMessage, cloud: Greeting['cloud']): BeehiveMessage;
 }
@@ -180,7 +180,7 @@ export class EdgeHub implements Module {
     if (context === undefined) return;
     const lost = (reason: string, cause?: LostCause): void => {
       this.#fault(reason, cause);
-      if (cause === 'certificate ended') this.#options.onCertificateEnded?.();
+      if (cause === 'certificate ended' || cause === 'hung up') this.#options.onCertificateRefused?.(cause);
       this.#at = (this.#at + 1) % this.#options.servers.length;
       this.#step({ kind: 'lost', nowMs: context.clock.monotonic(), random: context.clock.random() });
     };

@@ -28,8 +28,11 @@ export interface Greeting {
   cloud?: X509Certificate | undefined;
 }
 
-/** Why a link ended, where that is more than a sentence: the cloud refuses our certificate since it ended; our clock says too early for the cloud's. */
-export type LostCause = 'certificate ended' | 'clock' | undefined;
+/**
+ * Why a link ended, where that is more than a sentence: the cloud says that our certificate has ended; it hung up on the certificate without a word;
+ * our clock says too early for the cloud's.
+ */
+export type LostCause = 'certificate ended' | 'hung up' | 'clock' | undefined;
 
 export interface SocketHandlers {
   opened(greeting: Greeting): void;
@@ -221,6 +224,8 @@ function readGreeting(response: IncomingMessage): Greeting {
 function causeOf(error: Error): LostCause {
   const code = (error as NodeJS.ErrnoException).code ?? '';
   if (code === 'CERT_NOT_YET_VALID') return 'clock';
+  // Node's servers send no alert: they end what they have just shaken hands with.
+  if (code === 'ECONNRESET' && error.message === 'socket hang up') return 'hung up';
   return /ALERT_CERTIFICATE_EXPIRED$/.test(code) ? 'certificate ended' : undefined;
 }
 
