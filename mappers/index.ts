@@ -1,5 +1,6 @@
 /** Owns the table of mapper plugins: protocol names, how their code is loaded on first use, and where each runs unless config says otherwise. */
 import type { MapperPlugin, Placement, PluginLoader, Secrets } from './contract.ts';
+import { findExternalPlugins } from './external-plugins.ts';
 
 /** All but `secrets` is plain JSON, because it crosses to the process of a plugin. */
 export interface PluginOptions {
@@ -21,6 +22,8 @@ export interface PluginOptions {
     /** Empty: the machine's own adapter. Else the path, or host:port, of a controller that speaks H4. */
     hci?: string;
   };
+  /** Plugins that are not part of Hivelet: `<data-dir>/edge/plugins`, see external-plugins.ts. None without it. */
+  externalFolder?: string;
 }
 
 export interface PluginRow {
@@ -54,7 +57,8 @@ export function createPluginTable(options: PluginOptions = {}): ReadonlyMap<stri
     placement: 'child',
     load: once(async () => (await import('./opcua/plugin.ts')).createOpcuaPlugin({ ...options.opcua, secrets: options.secrets })),
   };
-  return new Map([
+  return new Map<string, PluginRow>([
+    ...externalRows(options.externalFolder),
     ['modbus', modbus],
     ['modbus-tcp', modbus],
     ['modbus-rtu', modbus],
@@ -64,6 +68,12 @@ export function createPluginTable(options: PluginOptions = {}): ReadonlyMap<stri
     ['bluetooth', bluetooth],
     ['ble', bluetooth],
   ]);
+}
+
+/** In a process of their own, because they are of others; a name that is ours stays ours. */
+function externalRows(folder: string | undefined): [protocol: string, row: PluginRow][] {
+  const found = folder === undefined ? [] : findExternalPlugins(folder);
+  return found.map(({ name, load }) => [name, { plugin: name, placement: 'child', load: once(load) }]);
 }
 
 /** The loaders alone, for who runs all plugins in its own process. */

@@ -96,7 +96,6 @@ async function main(argv: readonly string[]): Promise<number> {
     return 0;
   }
   const { plugin, socket } = line;
-  if (rowsOf(plugin, createPluginTable()).size === 0) throw usage(`there is no plugin ${plugin}`);
   process.title = `hivelet-mapper ${plugin}`;
   dieFirst();
   const stopped = socket === undefined ? terminated() : stopSignal();
@@ -108,7 +107,12 @@ async function main(argv: readonly string[]): Promise<number> {
     version: HIVELET_VERSION,
     stream,
     clock: systemClock,
-    plugins: (options, secrets) => rowsOf(plugin, createPluginTable({ ...options, secrets })),
+    plugins: (options, secrets) => {
+      // Which plugins of others there are is known with the options only.
+      const rows = rowsOf(plugin, createPluginTable({ ...options, secrets }));
+      if (rows.size === 0) throw usage(`there is no plugin ${plugin}`);
+      return rows;
+    },
     createHost: createMapperHost,
     stopped,
     onReady: (healthy) => {

@@ -31,6 +31,7 @@ export function openMappers({ flags, clock, dataDir, signal }: Invocation): Mapp
     iio: { sysfsRoot: config.get('modules.mapperHost.sysfsRoot') },
     bluetooth: { hci: config.get('modules.mapperHost.bluetooth.hci') },
     opcua: { pkiDirectory: path.join(dataDir, 'edge', 'pki', 'opcua') },
+    externalFolder: path.join(dataDir, 'edge', 'plugins'),
   });
   return {
     config,
