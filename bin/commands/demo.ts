@@ -1,4 +1,4 @@
-/** Owns `hivelet demo` (`make demo`): cloud, edge and two simulated devices on this machine, one traced round trip, then a live table. */
+/** Owns `hivelet demo` (`make demo`): cloud, edge and simulated devices on this machine, one traced round trip, then a live table. */
 import path from 'node:path';
 import type { Clock } from '#beehive/clock.ts';
 import { HiveletError } from '#beehive/errors.ts';
@@ -13,6 +13,7 @@ import { nextSteps } from './demo/next-steps.ts';
 import { applySamples, missingReport, prepareSamples, waitUntil } from './demo/objects.ts';
 import { checkPorts, portFlags, readPorts, type DemoPorts } from './demo/ports.ts';
 import { DEVICE, PROPERTY, RoundTrip } from './demo/round-trip.ts';
+import { switchOn, TAG } from './demo/sensor-tag.ts';
 import { DEMO_NODE, Stage } from './demo/stage.ts';
 import { ApiTwins } from './twins/api-twins.ts';
 import { MqttConversation } from './twins/mqtt-conversation.ts';
@@ -21,8 +22,9 @@ import type { TwinSource } from './twins/source.ts';
 export const command: Command = {
   usage: ['demo [--once]'],
   about: [
-    'Starts the cloud side, the edge and two simulated devices, a Modbus thermostat and a DHT11, sets the thermostat through the Kubernetes API,',
-    'shows the way of the value with times, then what to try next and a live table. `make demo` runs it.',
+    'Starts the cloud side, the edge and simulated devices, a Modbus thermostat, a DHT11 and a Bluetooth SensorTag, sets the thermostat through',
+    'the Kubernetes API, shows the way of the value with times, switches a sensor of the tag on, then says what to try next and shows a live table.',
+    '`make demo` runs it.',
   ],
   flags: { once: { type: 'boolean', help: 'exit after the round trip: 0, or 1 and the reason' }, ...portFlags },
   async run(invocation) {
@@ -74,7 +76,9 @@ class Demo {
     });
     try {
       await stage.start((child, { fields }) => say(`${child.padEnd(10)} ready${placeOf(fields)}`));
-      await this.#play(once);
+      if (!stage.hasTag)
+        say('the SensorTag is left out: the optional package @abandonware/noble is not installed (see docs/dependencies.md)');
+      await this.#play(once, stage.hasTag);
     } catch (error) {
       if (error instanceof HiveletError && error.code !== 'STOPPED') {
         throw new HiveletError(error.code, `${error.message} (logs: ${stage.logs})`, { cause: error });
@@ -85,7 +89,7 @@ class Demo {
     }
   }
 
-  async #play(once: boolean): Promise<void> {
+  async #play(once: boolean, tag: boolean): Promise<void> {
     const { invocation, ports, dataDir, say } = this.#options;
     const { signal, io } = invocation;
     const clock = this.#clock;
@@ -96,26 +100,28 @@ class Demo {
     const mqtt = await MqttConversation.connect({ url: `tcp://127.0.0.1:${ports.mqtt}` }, { clock, signal });
     try {
       const samples = path.join(dataDir, 'samples');
-      await applySamples(api, prepareSamples(samples, ports.modbus), signal);
-      await this.#untilReported(source);
+      await applySamples(api, prepareSamples(samples, { modbusPort: ports.modbus, tag }), signal);
+      const shown = [DEVICE, 'dht11', ...(tag ? [TAG] : [])];
+      await this.#untilReported(source, shown);
       const value = await this.#newSetpoint(source);
       say(`the cloud now wants ${DEVICE} ${PROPERTY} = ${value}:`);
       this.#roundTrip = new RoundTrip({ api, source, mqtt, clock, signal, withinMs: ROUND_TRIP_MS });
       for (const line of await this.#roundTrip.run(value)) io.out(line);
       say('the value went down to the register and came back: all of it works');
+      if (tag) await switchOn({ api, source, clock, signal, withinMs: ROUND_TRIP_MS, say });
       const device = await api.get(devices, { namespace: 'default', name: DEVICE }, { signal });
       const other = SETPOINTS.find((each) => each !== value) ?? value;
-      for (const line of ['', ...nextSteps({ dataDir, ports, samples, device, value: other }), '']) io.out(line);
+      for (const line of ['', ...nextSteps({ dataDir, ports, samples, device, value: other, tag }), '']) io.out(line);
       if (once) return;
       io.out('Ctrl-C ends it.\n');
-      await showLive({ source, devices: [DEVICE, 'dht11'], io, clock, signal });
+      await showLive({ source, devices: shown, io, clock, signal });
     } finally {
       await mqtt.close();
       await source.close();
     }
   }
 
-  async #untilReported(source: TwinSource): Promise<void> {
+  async #untilReported(source: TwinSource, names: readonly string[]): Promise<void> {
     const { invocation, say } = this.#options;
     const wait = { source, clock: this.#clock, signal: invocation.signal, withinMs: FIRST_REPORT_MS };
     await waitUntil(async () => {
@@ -123,7 +129,7 @@ class Demo {
       return node?.ready === 'Ready' ? undefined : `node ${DEMO_NODE} is ${node?.ready ?? 'not registered'}`;
     }, wait);
     say(`node ${DEMO_NODE} is Ready in the cloud`);
-    for (const name of [DEVICE, 'dht11']) {
+    for (const name of names) {
       await waitUntil(() => missingReport(source, name), wait);
       const { twins } = await source.twins(name);
       say(`${name} reports ${twins.map(({ property, reported = '' }) => `${property} ${reported}`).join(', ')}`);

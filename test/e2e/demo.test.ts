@@ -1,3 +1,4 @@
+// timeout: 180s
 /** Owns the proof of `make demo`: the round trip with all its hops, what it prints to paste, and what it says about taken ports. */
 import { createServer, type Server } from 'node:net';
 import path from 'node:path';
@@ -43,6 +44,24 @@ test('a setpoint goes down to the register and back up, every hop has its time, 
       texts.some((text) => text.includes(hop)),
       `${hop} in\n${stdout}`,
     );
+  }
+});
+
+test('a SensorTag is beside them: a sensor switched on in the cloud measures, in the next demo too', async () => {
+  const dataDir = tempDir();
+  for (const run of ['first', 'second']) {
+    const { code, stdout, stderr } = await runProcess({
+      command: hivelet,
+      args: ['demo', '--once', '--data-dir', dataDir],
+      cwd: root,
+      env: await ports(),
+      deadlineMs: 60_000,
+    });
+    assert.is(code, 0, `${run}: ${stdout}${stderr}`);
+    assert.match(stdout, /sensortag +ready/);
+    assert.match(stdout, /sensortag reports temperature .*, pressure-enable O(FF|N)/);
+    assert.match(stdout, /sensortag pressure-enable = ON was written over Bluetooth/);
+    assert.match(stdout, /sensortag pressure 101\d(\.\d+)? hectopascal arrived in the cloud/);
   }
 });
 

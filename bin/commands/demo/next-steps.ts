@@ -4,6 +4,7 @@ import { fieldsAt, listOf, fieldsOf } from '#device-models/fields.ts';
 import type { KubeObject } from '../../../cloud/store/kube-api.ts';
 import type { DemoPorts } from './ports.ts';
 import { DEVICE, PROPERTY } from './round-trip.ts';
+import { TAG } from './sensor-tag.ts';
 
 export interface StepsOptions {
   dataDir: string;
@@ -13,18 +14,28 @@ export interface StepsOptions {
   device: KubeObject;
   /** A setpoint that is not the present one. */
   value: string;
+  /** Whether there is a SensorTag. */
+  tag: boolean;
 }
 
-export function nextSteps({ dataDir, ports, samples, device, value }: StepsOptions): string[] {
+export function nextSteps({ dataDir, ports, samples, device, value, tag }: StepsOptions): string[] {
   const kubeconfig = path.join(dataDir, 'kubeconfig');
   const mosquitto = `mosquitto_sub -h 127.0.0.1 -p ${ports.mqtt} -v -t`;
-  const steps: [what: string, line: string][] = [
+  const steps: (readonly [what: string, line: string])[] = [
     ['the cluster', `export KUBECONFIG=${quoted(kubeconfig)}; kubectl get nodes,devices`],
     [
       'another setpoint, with kubectl',
       `kubectl --kubeconfig ${quoted(kubeconfig)} patch device ${DEVICE} --type json -p '${patchText(device, value)}'`,
     ],
     ['the same with our own command', `bin/hivelet set ${DEVICE} ${PROPERTY}=${value} --data-dir ${quoted(dataDir)}`],
+    ...(tag
+      ? [
+          [
+            'two more sensors of the SensorTag',
+            `bin/hivelet set ${TAG} temperature-enable=ON humidity-enable=ON --data-dir ${quoted(dataDir)}`,
+          ] as const,
+        ]
+      : []),
     ['every change at the board', `${mosquitto} '$hw/events/device/+/twin/update/document'`],
     ['the register itself (holding register 0, tenths of a degree)', `mbpoll -m tcp -p ${ports.modbus} -a 1 -0 -r 0 -c 1 -1 127.0.0.1`],
     ['applying the files again changes nothing', `kubectl --kubeconfig ${quoted(kubeconfig)} apply -f ${quoted(samples)}`],

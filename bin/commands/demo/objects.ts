@@ -1,5 +1,5 @@
 /** Owns the sample devices of the demo: applied as `kubectl apply` would, and waited for. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parse, parseDocument } from 'yaml';
 import type { Clock } from '#beehive/clock.ts';
@@ -10,12 +10,14 @@ import type { TwinSource } from '../twins/source.ts';
 
 const SAMPLES = path.join(import.meta.dirname, '../../../device-models/samples');
 const FILES = ['modbus-thermostat-model.yaml', 'dht11-model.yaml', 'modbus-thermostat.yaml', 'dht11.yaml'] as const;
+const TAG_FILES = ['sensortag-model.yaml', 'sensortag.yaml'] as const;
 const USUAL_MODBUS_PORT = 1502;
 
 /** Copies the samples into `folder`, with the thermostat at another port if it is not the usual one; comments stay. */
-export function prepareSamples(folder: string, modbusPort: number): string[] {
+export function prepareSamples(folder: string, { modbusPort, tag }: { modbusPort: number; tag: boolean }): string[] {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  return FILES.map((name) => {
+  if (!tag) for (const name of TAG_FILES) rmSync(path.join(folder, name), { force: true });
+  return [...FILES, ...(tag ? TAG_FILES : [])].map((name) => {
     const text = readFileSync(path.join(SAMPLES, name), 'utf8');
     const file = path.join(folder, name);
     writeFileSync(file, modbusPort === USUAL_MODBUS_PORT ? text : withPort(text, modbusPort), { mode: 0o600 });

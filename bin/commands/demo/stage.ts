@@ -1,5 +1,7 @@
-/** Owns the processes of the demo: two simulated devices, the cloud and the edge, each with its files in the data directory. */
-import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
+/** Owns the processes of the demo: simulated devices, the cloud and the edge, each with its files in the data directory. */
+import { closeSync, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import os from 'node:os';
 import path from 'node:path';
 import { stringify } from 'yaml';
 import type { Clock } from '#beehive/clock.ts';
@@ -27,6 +29,8 @@ const READY_MS = 30_000;
 
 export class Stage {
   readonly logs: string;
+  /** Whether a SensorTag is on it: without noble nobody could talk with it. */
+  readonly hasTag = hasNoble();
   readonly #options: StageOptions;
   readonly #children: KeptChild[] = [];
   readonly #files: number[] = [];
@@ -36,15 +40,17 @@ export class Stage {
     this.logs = path.join(options.dataDir, 'logs');
   }
 
-  /** Resolves when all four are ready; `told` hears of each. Throws with what the failing one said. */
+  /** Resolves when all are ready; `told` hears of each. Throws with what the failing one said. */
   async start(told: (child: string, event: LogEvent) => void): Promise<void> {
     const { dataDir, clock } = this.#options;
     mkdirSync(this.logs, { recursive: true, mode: 0o700 });
     writeConfiguration(this.#options);
+    rmSync(hciSocket(dataDir), { force: true });
     const edge = { file: edgeFile(dataDir), sets: [] };
     await initForOneMachine({ dataDir, edge, clock });
     this.#add('thermostat', ['simulate', 'modbus', '--port', String(this.#options.ports.modbus)]);
     this.#add('dht11', ['simulate', 'dht11', '--root', sysfsRoot(dataDir)]);
+    if (this.hasTag) this.#add('sensortag', ['simulate', 'sensortag', '--hci', hciSocket(dataDir)]);
     this.#add('cloud', ['cloud', '--data-dir', dataDir, '--log-level', 'debug', '--log-format', 'json']);
     this.#add('edge', ['edge', '--data-dir', dataDir, '--log-level', 'debug', '--log-format', 'json']);
     process.once('exit', this.#kill);
@@ -95,6 +101,24 @@ function edgeFile(dataDir: string): string {
   return path.join(dataDir, 'edge', 'edgecore.yaml');
 }
 
+/** The Bluetooth controller of the SensorTag. The path of a socket is short: a deep data directory has it elsewhere. */
+function hciSocket(dataDir: string): string {
+  const near = path.join(dataDir, 'hci0');
+  return Buffer.byteLength(near) <= LONGEST_SOCKET ? near : path.join(os.tmpdir(), `hivelet-demo-${process.pid}`, 'hci0');
+}
+
+const LONGEST_SOCKET = 100;
+
+/** noble is an optional package: where it could not be built it is not there. */
+function hasNoble(): boolean {
+  try {
+    createRequire(path.join(import.meta.dirname, 'stage.ts')).resolve('@abandonware/noble/with-custom-binding.js');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function sysfsRoot(dataDir: string): string {
   return path.join(dataDir, 'simulated-sys');
 }
@@ -112,7 +136,7 @@ function writeConfiguration({ dataDir, ports }: StageOptions): void {
       edged: { hostnameOverride: DEMO_NODE },
       edgeHub: { websocket: { server: `127.0.0.1:${ports.hub}` } },
       eventBus: { mqttServerInternal: `tcp://127.0.0.1:${ports.mqtt}` },
-      mapperHost: { sysfsRoot: sysfsRoot(dataDir) },
+      mapperHost: { sysfsRoot: sysfsRoot(dataDir), bluetooth: { hci: hciSocket(dataDir) } },
     },
   });
   const listen = (port: number): { address: string; port: number } => ({ address: '127.0.0.1', port });
