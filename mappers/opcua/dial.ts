@@ -1,10 +1,10 @@
 /** Owns how a session with a server comes about: endpoint, certificate, channel, identity. */
 import type { ClientSession, EndpointDescription, OPCUAClient, OPCUAClientOptions, UserIdentityInfo } from 'node-opcua-client';
-import { HiveletError } from '#beehive/errors.ts';
+import { HiveletError, isHiveletError } from '#beehive/errors.ts';
 import type { PluginContext, Secrets } from '../contract.ts';
 import { chooseEndpoint, modeOf, type ChosenEndpoint } from './endpoint.ts';
 import { loadEngine, type Engine, type Opcua } from './engine.ts';
-import type { KeyPairReference, OpcuaLink } from './link.ts';
+import type { KeyPairReference, OpcuaLink, Reference } from './link.ts';
 import { chainOf, keyPairOf, Pki, type KeyPair } from './pki.ts';
 import { callFailure } from './status.ts';
 import { within } from './within.ts';
@@ -33,6 +33,10 @@ const KEEP_ALIVE_MS = 5000;
 const RETRY = { initialDelay: 500, maxDelay: 3000, randomisationFactor: 0.3 } as const;
 const CHANNEL_MS = 600_000;
 const FAREWELL_MS = 500;
+/** What a status means while somebody wants to come in. */
+const LOGIN_TEXTS: ReadonlyMap<string, string> = new Map([
+  ['BadUserAccessDenied', 'the server does not let this user in: check userName and password, or the user certificate'],
+]);
 /** A message of a server must not take more memory than a board has. */
 const LARGEST_MESSAGE = 16 * 1024 * 1024;
 
@@ -63,8 +67,11 @@ class Dialler {
   }
 
   async choose(): Promise<ChosenEndpoint> {
-    const chosen = chooseEndpoint(this.#engine.opcua, this.#options.link, await this.endpoints());
-    if (this.#options.link.mode !== 'None') await this.#check(chosen.chain);
+    const { link } = this.#options;
+    const endpoints = await this.endpoints().catch((error: unknown) => this.#withoutEndpoints(error));
+    if (endpoints === undefined) return this.#blindly();
+    const chosen = chooseEndpoint(this.#engine.opcua, link, endpoints);
+    if (link.mode !== 'None') await this.#check(chosen.chain);
     return chosen;
   }
 
@@ -79,6 +86,32 @@ class Dialler {
     } finally {
       await hangUp(client);
     }
+  }
+
+  /** Some servers tell their endpoints to nobody without security: then the Device must say which certificate is theirs. */
+  #withoutEndpoints(error: unknown): undefined {
+    const { link } = this.#options;
+    const status = isHiveletError(error) ? error.facts['status'] : undefined;
+    if (status !== 'BadSecurityPolicyRejected' && status !== 'BadSecurityModeRejected') throw error;
+    if (link.mode !== 'None' && link.remoteCertificate !== undefined) return undefined;
+    throw new HiveletError(
+      'DEVICE_UNREACHABLE',
+      `${link.url}: the server tells its endpoints to nobody without security: write securityMode, and put its certificate in customizedValues.remoteCertificate`,
+      { facts: { refused: true }, cause: error },
+    );
+  }
+
+  async #blindly(): Promise<ChosenEndpoint> {
+    const { remoteCertificate, identity, host } = this.#options.link;
+    const [only] = remoteCertificate === undefined ? [] : await this.#chain(remoteCertificate);
+    const chain = only ?? Buffer.alloc(0);
+    await this.#check(chain);
+    return { chain, identity: identity.kind, isPasswordPlain: false, serverName: host };
+  }
+
+  async #chain(reference: Reference): Promise<Buffer[]> {
+    const file = await this.#secret(reference);
+    return readable(reference.path, () => chainOf(file));
   }
 
   async connect(chosen: ChosenEndpoint): Promise<Dialled> {
@@ -158,13 +191,13 @@ class Dialler {
 
   async #check(chain: Buffer): Promise<void> {
     const { link, context } = this.#options;
-    const only = link.remoteCertificate === undefined ? undefined : await this.#secret(link.remoteCertificate);
+    const [only] = link.remoteCertificate === undefined ? [] : await this.#chain(link.remoteCertificate);
     await this.#pki.check(chain, {
       url: link.url,
       host: link.host,
       anyHostName: link.anyHostName,
       nowMs: context.clock.now(),
-      ...(only === undefined ? {} : { only: readable(link.remoteCertificate?.path ?? '', () => chainOf(only)[0] ?? only) }),
+      ...(only === undefined ? {} : { only }),
     });
   }
 
@@ -185,7 +218,7 @@ class Dialler {
     return readable(certificate.path, () => keyPairOf(shown, key));
   }
 
-  #secret({ reference, path }: { reference: string; path: string }): Promise<Buffer> {
+  #secret({ reference, path }: Reference): Promise<Buffer> {
     return this.#options.secrets.resolve(reference, path);
   }
 
@@ -199,7 +232,7 @@ class Dialler {
       const farewell = { signals: [context.signal], clock: context.clock, ms: FAREWELL_MS };
       await within(hangUp(client), farewell).catch(() => undefined);
       context.signal.throwIfAborted();
-      throw callFailure(link.url, error);
+      throw callFailure(link.url, error, LOGIN_TEXTS);
     }
   }
 }

@@ -56,7 +56,11 @@ function chooseIdentity({ UserTokenType }: Opcua, link: OpcuaLink, tokens: reado
   if (takes(UserTokenType.Anonymous)) return kind;
   // The Go mapper has one certificate for both.
   if (link.application !== undefined && takes(UserTokenType.Certificate)) return 'certificate';
-  const wanted = takes(UserTokenType.UserName) ? 'userName and password' : 'userCertificate and userPrivateKey';
+  const ways = [
+    takes(UserTokenType.UserName) && 'userName and password',
+    takes(UserTokenType.Certificate) && 'userCertificate and userPrivateKey',
+  ];
+  const wanted = ways.filter((way) => way !== false).join(', or ') || 'another securityMode';
   throw refused(link, `the server lets nobody in without a user on this endpoint: write ${wanted}`);
 }
 

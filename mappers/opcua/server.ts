@@ -122,7 +122,6 @@ function settingsOf(opcua: OpcuaWhole, options: OpcuaServerOptions): OPCUAServer
     allowAnonymous: options.anonymous ?? users.size === 0,
     userManager: { isValidUser: (name: string, password: string) => users.has(name) && users.get(name) === password },
     ...(maxSubscriptions === undefined ? {} : { serverCapabilities: { maxSubscriptions, maxSubscriptionsPerSession: maxSubscriptions } }),
-    disableDiscovery: true,
     isAuditing: false,
   };
 }

@@ -121,11 +121,12 @@ interface Named {
   name?: string;
 }
 
-/** A call that failed as a whole: `url` in front, a status as a sentence. Errors of ours stay what they are. */
-export function callFailure(url: string, error: unknown): HiveletError {
+/** A call that failed as a whole: `url` in front, a status as a sentence, which `texts` may know better. Errors of ours stay what they are. */
+export function callFailure(url: string, error: unknown, texts: ReadonlyMap<string, string> = new Map()): HiveletError {
   if (isHiveletError(error)) return error;
   const status = statusOf(error);
-  const text = status === undefined ? plainText(error) : statusText(status);
+  const better = texts.get(status ?? '');
+  const text = status === undefined ? plainText(error) : better === undefined ? statusText(status) : `${status}: ${better}`;
   const refused = status === undefined ? {} : { facts: { status, ...(isAway(status) ? {} : { refused: true }) } };
   return new HiveletError('DEVICE_UNREACHABLE', `${url}: ${text}`, { cause: error, ...refused });
 }
