@@ -26,9 +26,17 @@ export interface BenchEdgeOptions {
   dataDir?: string;
   /** Put before the launcher, for instance strace. */
   wrapper?: readonly string[];
+  /** A CONNACK that refuses will do: clients need an account. */
+  anyConnack?: boolean;
 }
 
-export async function startEdge({ devices = 0, sets = [], dataDir = tempDir(), wrapper = [] }: BenchEdgeOptions): Promise<BenchEdge> {
+export async function startEdge({
+  devices = 0,
+  sets = [],
+  dataDir = tempDir(),
+  wrapper = [],
+  anyConnack = false,
+}: BenchEdgeOptions): Promise<BenchEdge> {
   const mqttPort = await freePort();
   const args = [
     'edge',
@@ -42,7 +50,7 @@ export async function startEdge({ devices = 0, sets = [], dataDir = tempDir(), w
   const [command = launcher, ...rest] = [...wrapper, launcher, ...args];
   const startedMs = performance.now();
   const child = spawnProcess({ command, args: rest });
-  await connack(mqttPort);
+  await connack(mqttPort, anyConnack);
   const connackMs = performance.now() - startedMs;
   const line = await child.line(/edgecore\.ready/);
   const pid = Number(/"pid":(\d+)/.exec(line)?.[1] ?? /pid=(\d+)/.exec(line)?.[1]);
@@ -57,13 +65,13 @@ export async function startEdge({ devices = 0, sets = [], dataDir = tempDir(), w
 const CONNECT = Buffer.from([0x10, 16, 0, 4, 0x4d, 0x51, 0x54, 0x54, 4, 2, 0, 60, 0, 4, 0x62, 0x6e, 0x63, 0x68]);
 
 /** Dials again and again until a CONNACK comes. */
-function connack(port: number): Promise<true> {
+function connack(port: number, any: boolean): Promise<true> {
   const attempt = (): Promise<boolean> =>
     new Promise((resolve) => {
       const socket = createConnection({ host: '127.0.0.1', port, noDelay: true }, () => socket.write(CONNECT));
       socket.once('data', (data) => {
         socket.destroy();
-        resolve(data[0] === 0x20);
+        resolve(data[0] === 0x20 && (any || data[3] === 0));
       });
       socket.once('error', () => resolve(false));
     });
@@ -87,6 +95,15 @@ export function memoryOf(pid: number): Memory {
 /** Bytes that the process caused to be written to storage (/proc/PID/io). */
 export function bytesWritten(pid: number): number {
   return Number(/^write_bytes: (\d+)/m.exec(readFileSync(`/proc/${String(pid)}/io`, 'utf8'))?.[1] ?? 0);
+}
+
+/** utime and stime, in ticks of 10 ms. */
+export function cpuMsOf(pid: number): number {
+  const fields =
+    readFileSync(`/proc/${String(pid)}/stat`, 'utf8')
+      .split(') ')[1]
+      ?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
 export function median(values: readonly number[]): number {

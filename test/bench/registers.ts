@@ -1,12 +1,12 @@
 /** Owns the figures of a large field: a hundred Modbus devices of a hundred registers, read every second, on one core. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from 'mqtt';
 import { systemClock } from '#beehive/clock.ts';
 import { deviceModels, devices, type KubeObjectInput } from '#cloud/store/kube-api.ts';
 import { spawnProcess, type TestProcess } from '#test/support/processes.ts';
 import { tempDir } from '#test/support/temp-dir.ts';
-import { memoryOf, print, root, startEdge, type BenchEdge } from './programs.ts';
+import { cpuMsOf, memoryOf, print, root, startEdge, type BenchEdge } from './programs.ts';
 import { startWorld } from './world.ts';
 import { startThermostat } from '#mappers/modbus/simulate.ts';
 
@@ -104,15 +104,6 @@ async function countUpdates(port: number): Promise<{ perDevice: number; values: 
     perDevice: Math.round((messages / DEVICES / (COUNTED_MS / 1000)) * 100) / 100,
     values: Math.round((values / messages) * 10) / 10,
   };
-}
-
-/** utime and stime, in ticks of 10 ms. */
-function cpuMsOf(pid: number): number {
-  const fields =
-    readFileSync(`/proc/${String(pid)}/stat`, 'utf8')
-      .split(') ')[1]
-      ?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
 const names = Array.from({ length: REGISTERS }, (_, index) => `register-${index}`);

@@ -8,6 +8,7 @@ import { print } from './programs.ts';
 import { registers } from './registers.ts';
 import { roundTrips } from './round-trip.ts';
 import { chatter, cloudIdle, scale } from './scale.ts';
+import { apiSecurity, brokerSecurity } from './security.ts';
 import { wear } from './wear.ts';
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string', default: '' } } });
@@ -26,6 +27,10 @@ const measurements: Record<string, () => Promise<void>> = {
   'registers-cloud': () => registers(values.quick ? 10 : 60, true),
   'round-trip': () => allRoundTrips(values.quick ? 40 : 200),
   patch: () => patchToRegister(values.quick ? 20 : 200),
+  security: async () => {
+    await brokerSecurity(values.quick ? 5 : 20);
+    await apiSecurity(values.quick ? 50 : 400);
+  },
   'cloud-idle': () => cloudIdle(values.quick ? 1 : 5, values.quick ? 5 : 60),
   chatter: () => chatter(values.quick ? 10 : 60),
   scale: () => scale(values.quick ? 100 : 1000, values.quick ? 10 : 60),

@@ -1,5 +1,4 @@
 /** Owns the figures of the embedded cloud at scale: a thousand simulated nodes on real websockets, long lists, many watches, chattering devices. */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '#beehive/clock.ts';
 import { deviceModels, devices, type JsonPatchOperation } from '#cloud/store/kube-api.ts';
@@ -10,7 +9,7 @@ import { freePorts } from '#test/support/ports.ts';
 import { spawnProcess } from '#test/support/processes.ts';
 import { tempDir } from '#test/support/temp-dir.ts';
 import { until } from '#test/support/until.ts';
-import { launcher, median, memoryOf, print } from './programs.ts';
+import { cpuMsOf, launcher, median, memoryOf, print } from './programs.ts';
 
 interface Cloud {
   pid: number;
@@ -263,11 +262,6 @@ interface Usage {
 
 /** The revision counts the writes of everybody, as every write takes one. */
 async function usage({ api, pid }: Cloud): Promise<Usage> {
-  const fields =
-    readFileSync(`/proc/${String(pid)}/stat`, 'utf8')
-      .split(') ')[1]
-      ?.split(' ') ?? [];
   const { resourceVersion } = await api.list(deviceModels, { limit: 1 });
-  // utime and stime, in ticks of 10 ms.
-  return { atMs: performance.now(), cpuMs: (Number(fields[11]) + Number(fields[12])) * 10, revision: Number(resourceVersion) };
+  return { atMs: performance.now(), cpuMs: cpuMsOf(pid), revision: Number(resourceVersion) };
 }
