@@ -46,7 +46,7 @@ class ServicePlace implements Place {
 
   async start(signal: AbortSignal): Promise<Life> {
     signal.throwIfAborted();
-    await this.#open();
+    await this.#open(signal);
     const socket = await this.#arrival(signal);
     this.#life = new ServiceLife(socket, this.#options);
     return this.#life;
@@ -69,7 +69,7 @@ class ServicePlace implements Place {
   }
 
   /** The socket first: who is called must find it. */
-  async #open(): Promise<void> {
+  async #open(signal: AbortSignal): Promise<void> {
     if (this.#server !== undefined) return;
     const { folder, plugin } = this.#options;
     const { socket, wanted } = meetingPoint(folder, plugin);
@@ -81,6 +81,8 @@ class ServicePlace implements Place {
     // Owner and group, which is that of the services; the folder keeps all others out.
     chmodSync(socket, 0o660);
     writeFileSync(wanted, `${String(process.pid)}\n`, { mode: 0o640 });
+    // Before the service sees its end: systemd would start it again.
+    signal.addEventListener('abort', () => rmSync(wanted, { force: true }), { once: true });
   }
 
   #visit(socket: Socket): void {

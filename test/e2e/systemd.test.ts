@@ -63,6 +63,42 @@ systemdTest('both units are well confined', async () => {
   }
 });
 
+/** The template as the unit of one plugin, with its rights. */
+function copyMapper(plugin: string): string {
+  const folder = copyUnits();
+  const unit = `hivelet-mapper@${plugin}.service`;
+  writeFileSync(path.join(folder, unit), unitText('hivelet-mapper@.service').replace('/usr/bin/hivelet', '/bin/true'));
+  writeFileSync(path.join(folder, `hivelet-mapper@${plugin}.path`), unitText('hivelet-mapper@.path'));
+  if (plugin === 'bluetooth') {
+    mkdirSync(path.join(folder, `${unit}.d`));
+    writeFileSync(path.join(folder, `${unit}.d/rights.conf`), unitText('hivelet-mapper@bluetooth.conf'));
+  }
+  return folder;
+}
+
+for (const plugin of ['opcua', 'bluetooth']) {
+  systemdTest(`systemd verifies the unit of the mapper ${plugin}, which is well confined`, async () => {
+    const folder = copyMapper(plugin);
+    const file = path.join(folder, `hivelet-mapper@${plugin}`);
+    const checked = await runProcess({
+      command: peerPath('systemd-analyze'),
+      args: ['verify', '--man=no', `${file}.service`, `${file}.path`],
+    });
+    const complaints = (checked.stdout + checked.stderr).split('\n').filter((line) => line.includes('hivelet'));
+    assert.equal(complaints, []);
+    const args = ['security', '--offline=true', '--no-pager', '--threshold=30', `${file}.service`];
+    const { code, stdout, stderr } = await runProcess({ command: peerPath('systemd-analyze'), args });
+    if (!/unrecognized option|Unknown argument/.test(stderr)) assert.is(code, 0, stdout + stderr);
+  });
+}
+
+test('raw sockets are a right of the Bluetooth mapper alone', () => {
+  const holders = ['hivelet-edge.service', 'hivelet-cloud.service', 'hivelet-mapper@.service', 'hivelet-mapper@bluetooth.conf'].filter(
+    (name) => unitText(name).includes('CAP_NET_RAW'),
+  );
+  assert.equal(holders, ['hivelet-mapper@bluetooth.conf']);
+});
+
 test('the units start the launcher, wait for its notice, feed a watchdog and start again for ever', () => {
   for (const name of units) {
     const text = unitText(name);

@@ -46,6 +46,34 @@ test('it is removed without a trace of the unit', async () => {
   assert.not.ok(await removeService(host));
 });
 
+test('a mapper that is to be a service of its own is installed with what starts it and with its rights, and goes when it is not wanted', async () => {
+  const host = machine();
+  await startService(host, ['bluetooth']);
+  assert.equal(host.lines.slice(1), [
+    'systemctl daemon-reload',
+    'systemctl enable --quiet hivelet-edge.service',
+    'systemctl enable --quiet --now hivelet-mapper@bluetooth.path',
+    'systemctl restart hivelet-edge.service',
+  ]);
+  const unit = host.read('etc/systemd/system/hivelet-mapper@bluetooth.service');
+  assert.match(unit, /^ExecStart=\/opt\/hivelet\/bin\/hivelet mapper %i --socket \/run\/hivelet\/mapper-%i\.sock$/m);
+  assert.match(unit, /^CapabilityBoundingSet=$/m);
+  assert.match(host.read('etc/systemd/system/hivelet-mapper@bluetooth.path'), /^PathExists=\/run\/hivelet\/mapper-%i\.wanted$/m);
+  assert.match(
+    host.read('etc/systemd/system/hivelet-mapper@bluetooth.service.d/rights.conf'),
+    /^AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN$/m,
+  );
+  assert.match(host.read('etc/systemd/system/hivelet-edge.service'), /^RuntimeDirectory=hivelet\nRuntimeDirectoryMode=0750$/m);
+  host.lines.length = 0;
+  await startService(host, ['modbus']);
+  assert.equal(host.lines.slice(0, 2), [
+    'systemctl disable --quiet --now hivelet-mapper@bluetooth.path',
+    'systemctl stop hivelet-mapper@bluetooth.service',
+  ]);
+  assert.ok(await removeService(host));
+  assert.equal(readdirSync(path.join(host.root, 'etc/systemd/system')), []);
+});
+
 test('a program that fails is named in one sentence', async () => {
   const host = machine({ run: (program) => (program === 'systemctl' ? Promise.reject(new Error('no bus\nmore')) : Promise.resolve()) });
   try {
