@@ -86,7 +86,8 @@ export interface MapperPlugin<Link = unknown, Access = unknown> {
   readonly forgetful?: boolean;
   /**
    * Resolves when usable; throws DEVICE_UNREACHABLE otherwise. With the fact `retryMs` it is tried again after that time, without back-off: for
-   * a plugin that looks for the device all the time anyway.
+   * a plugin that looks for the device all the time anyway. With the fact `standing: true` it is tried rarer and rarer, up to each 30 s: only a
+   * person can mend it (a wrong password). Everything else is tried once per collect cycle.
    */
   open(link: Link, context: PluginContext): Promise<Connection<Link, Access>>;
   /** Whether it can work on this machine: its packages, its hardware, its rights. One sentence with the remedy when not. */

@@ -107,6 +107,7 @@ export class DeviceRunner {
     });
     const cycles = [...binding.points.values()].map(({ point, collectCycleMs }) => ({ name: point.name, collectCycleMs }));
     this.#schedule = createSchedule(cycles, clock.monotonic());
+    deps.link.retryWithin(cycles.reduce((least, { collectCycleMs }) => Math.min(least, collectCycleMs), Infinity));
     this.#pauses = this.#newPauses();
     this.#alarm = new Alarm(clock);
   }
@@ -155,7 +156,7 @@ export class DeviceRunner {
     const soon = Math.min(this.#cycleMs * CONFIRM_SHARE, CONFIRM_MS);
     if (this.#liveness.reachable === true) return clock.monotonic() + soon;
     // On a shared line the link decides when it can afford a probe.
-    const pause = link.shared || link.watched ? soon : this.#pauses.next().value;
+    const pause = link.shared || link.watched ? soon : Math.min(this.#pauses.next().value, Math.max(this.#cycleMs, FIRST_RETRY_MS));
     return Math.max(link.retryAt, clock.monotonic() + pause);
   }
 

@@ -39,6 +39,7 @@ export class Link {
   #retryAt = -Infinity;
   #refusal: HiveletError | undefined;
   #retryMs: number | undefined;
+  #longestPauseMs = LAST_RETRY_MS;
   #account = OPEN_ACCOUNT;
 
   constructor({ key, plugin, link, clock, log }: LinkDeps) {
@@ -72,6 +73,11 @@ export class Link {
   /** True when the plugin itself looks for the device: asking it costs nothing. */
   get watched(): boolean {
     return this.#retryMs !== undefined;
+  }
+
+  /** One of its devices is to be back so long after it answers again, ms: the link is tried no rarer, unless only a person can mend it. */
+  retryWithin(ms: number): void {
+    this.#longestPauseMs = Math.min(this.#longestPauseMs, Math.max(ms, FIRST_RETRY_MS));
   }
 
   /** Monotonic ms before which the link is not opened again. */
@@ -164,7 +170,9 @@ export class Link {
         ? error
         : new HiveletError('DEVICE_UNREACHABLE', `${this.key} cannot be opened`, { cause: error });
       this.#retryMs = numberOf(this.#refusal.facts.retryMs);
-      this.#retryAt = this.#clock.monotonic() + (this.#retryMs ?? this.#pauses.next().value);
+      const pause = this.#pauses.next().value;
+      this.#retryAt =
+        this.#clock.monotonic() + (this.#retryMs ?? (isStanding(this.#refusal) ? pause : Math.min(pause, this.#longestPauseMs)));
       this.#log.debug('mapper.link.refused', { error: this.#refusal });
       throw this.#refusal;
     }
@@ -180,6 +188,11 @@ export class Link {
   #newPauses(): Generator<number, never> {
     return backoff(FIRST_RETRY_MS, LAST_RETRY_MS, () => this.#clock.random());
   }
+}
+
+/** What does not pass by itself: a wrong password, a certificate that nobody trusts, settings that cannot work. */
+function isStanding({ code, facts }: HiveletError): boolean {
+  return code !== 'DEVICE_UNREACHABLE' || facts.standing === true;
 }
 
 /** Links by key; one lives as long as a device uses it. */

@@ -34,18 +34,23 @@ test('a connection that broke while idle is opened again without a miss', async 
   assert.is(plugin.opened, 2);
 });
 
-test('a link that cannot be opened is tried again with back-off, not in each cycle', async (bench) => {
-  const { world, plugin } = bench;
-  plugin.cut.add('thermostat');
-  await world.start();
-  world.set(thermostat());
-  await pass(bench, 600_000);
-  const refused = world.events('mapper.link.refused').length;
-  assert.ok(refused > 20 && refused < 80, `${refused} attempts in ten minutes`);
-  plugin.cut.clear();
-  await pass(bench, 30_000);
-  assert.is(world.broker.lastState('thermostat')?.state, 'online');
-});
+for (const standing of [false, true]) {
+  const how = standing ? 'that only a person can mend is tried with back-off' : 'that cannot be opened is tried once in a cycle';
+  test(`a link ${how}`, async (bench) => {
+    const { world, plugin } = bench;
+    plugin.cut.add('thermostat');
+    plugin.standing = standing;
+    await world.start();
+    world.set(thermostat());
+    await pass(bench, 600_000);
+    const refused = world.events('mapper.link.refused').length;
+    const [least, most] = standing ? [20, 80] : [400, 1200];
+    assert.ok(refused > least && refused < most, `${refused} attempts in ten minutes`);
+    plugin.cut.clear();
+    await pass(bench, standing ? 30_000 : 2000);
+    assert.is(world.broker.lastState('thermostat')?.state, 'online');
+  });
+}
 
 test('on a shared line dead devices take at most 5 % of its time, and the living are read in their cycle', async (bench) => {
   const { world, plugin, clock } = bench;

@@ -46,6 +46,8 @@ export class BenchPlugin implements MapperPlugin<BenchLink, string> {
   closed = 0;
   /** Lines that cannot be opened. */
   readonly cut = new Set<string>();
+  /** Only a person can mend that. */
+  standing = false;
   shared = false;
   timeoutMs = 300;
   minimumCycleMs = 0;
@@ -96,7 +98,8 @@ export class BenchPlugin implements MapperPlugin<BenchLink, string> {
   }
 
   async open({ line }: BenchLink): Promise<Connection<BenchLink, string>> {
-    if (this.cut.has(line)) throw new HiveletError('DEVICE_UNREACHABLE', `${line}: refused`, { facts: { refused: true } });
+    if (this.cut.has(line))
+      throw new HiveletError('DEVICE_UNREACHABLE', `${line}: refused`, { facts: { refused: true, standing: this.standing } });
     this.opened++;
     let open = true;
     const lost = new Promise<void>((resolve) => this.#drop.push(resolve));
