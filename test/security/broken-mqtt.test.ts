@@ -1,6 +1,5 @@
 // timeout: 180s
 /** Owns the proof that broken TLS, HTTP, websocket frames and logins neither crash the broker nor stay in it, and that those inside notice nothing. */
-import { connect, createServer, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { connect as connectMqtt } from 'mqtt';
 import { test } from 'uvu';
@@ -11,46 +10,14 @@ import { BrokerWorld } from '#test/support/broker-world.ts';
 import { createTestAuthority } from '#test/support/certificates.ts';
 import { needing } from '#test/support/peers.ts';
 import { broken, generator } from '#test/support/seeded.ts';
+import { firstBytes, inBatches, throwAt } from '#test/support/thrown.ts';
 import { until, within } from '#test/support/until.ts';
 
 const CASES = 1_000;
-const AT_ONCE = 50;
 const world = new BrokerWorld();
 const tlsTest = needing(test, 'openssl');
 const authority = createTestAuthority();
 const server = authority.issue('broker', { server: true });
-
-/** Sends all of it and waits until the other side has ended it, or ends it. */
-function throwAt(port: number, bytes: Buffer): Promise<void> {
-  return new Promise((resolve) => {
-    const socket = connect({ host: '127.0.0.1', port }, () => socket.end(bytes));
-    socket.on('error', () => undefined);
-    socket.resume();
-    socket.once('close', () => resolve());
-    socket.setTimeout(500, () => socket.destroy());
-  });
-}
-
-/** The first bytes that a real client sends. */
-async function firstBytes(dial: (port: number) => { destroy(): void }): Promise<Buffer> {
-  const listener = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => listener.once('listening', resolve));
-  const arrived = new Promise<Socket>((resolve) => listener.once('connection', resolve));
-  const address = listener.address();
-  const client = dial(typeof address === 'object' && address !== null ? address.port : 0);
-  const socket = await arrived;
-  const bytes = await new Promise<Buffer>((resolve) => socket.once('data', resolve));
-  client.destroy();
-  socket.destroy();
-  listener.close();
-  return bytes;
-}
-
-async function inBatches(count: number, act: (index: number) => Promise<void>): Promise<void> {
-  for (let from = 0; from < count; from += AT_ONCE) {
-    await Promise.all(Array.from({ length: Math.min(AT_ONCE, count - from) }, (_, index) => act(from + index)));
-  }
-}
 
 const login = Buffer.from('\x10\x29\0\x04MQTT\x04\xc6\0\x3c\0\x02id\0\x05$hw/a\0\x01x\0\x02d1\0\x0bpw d1 wrong', 'latin1');
 
