@@ -132,4 +132,34 @@ kubectlTest('the time of a condition moves only when it changes', async () => {
   assert.is(await since(), before);
 });
 
+kubectlTest('a device that stops answering is offline with the reason, its values are stale, and good again when it is back', async () => {
+  const described = (): Promise<string> => kubectl.run('describe', 'device', 'boiler');
+  const qualities = async (): Promise<string[]> => {
+    const path = 'jsonpath={range .status.twins[*]}{.reported.metadata.quality}:{.reported.metadata.reason}{"\\n"}{end}';
+    const lines = await kubectl.run('get', 'device', 'boiler', '-o', path);
+    return [...new Set(lines.trim().split('\n'))];
+  };
+  assert.equal(await qualities(), ['good:']);
+  boiler.mute = true;
+  const shown = await until(
+    async () => {
+      const text = await described();
+      return /State: +offline/.test(text) && (await qualities()).every((quality) => quality.startsWith('stale')) ? text : undefined;
+    },
+    { what: 'the offline device', deadlineMs: 20_000, everyMs: 200 },
+  );
+  assert.match(
+    shown,
+    /Message: +the node says that the device is offline: .*did not answer.*\n +Reason: +DeviceNotOnline\n +Status: +False\n +Type: +Ready/,
+  );
+  assert.match((await qualities())[0] ?? '', /^stale:.*did not answer/);
+  assert.match(await kubectl.run('events', '--for', 'device/boiler'), /Warning +StateChanged .*online -> offline/);
+  boiler.mute = false;
+  await until(async () => /State: +online/.test(await described()) && (await qualities()).join() === 'good:', {
+    what: 'the device to be online again',
+    deadlineMs: 20_000,
+    everyMs: 200,
+  });
+});
+
 test.run();

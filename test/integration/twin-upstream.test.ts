@@ -68,6 +68,25 @@ test('the outcome of a write goes up at once, and after a restart of the edge on
   assert.equal((await again.hub.report('d1/temperature', (twin) => twin?.write !== undefined))?.write, write);
 });
 
+test('how good a value is goes up without a new version, and comes again with the whole state', async () => {
+  const here = await startLinkedEdge([entry('d1', { temperature: undefined })]);
+  await here.report('d1', '21');
+  const before = await here.hub.report('d1/temperature', (twin) => twin?.actual?.value === '21');
+  await here.update('d1', { temperature: { quality: { word: 'bad', reason: 'NO' } } });
+  const told = await here.hub.report('d1/temperature', (twin) => twin?.quality !== undefined);
+  assert.equal(
+    [told?.quality, told?.actual, told?.actual_version],
+    [{ word: 'bad', reason: 'NO' }, before?.actual, before?.actual_version],
+  );
+  const documents = here.mqtt.seen.filter(({ topic }) => topic.endsWith('/document'));
+  assert.match(JSON.stringify(documents.at(-1)), /quality.{3,8}bad/);
+  const from = here.hub.frames.length;
+  here.hub.cut();
+  await here.hub.report('d1/temperature', (twin) => twin?.quality?.word === 'bad', from);
+  await here.report('d1', '21');
+  await here.hub.report('d1/temperature', (twin) => twin !== null && twin?.quality === undefined, from);
+});
+
 test('an object of another module is acknowledged too', async () => {
   const here = await startLinkedEdge([]);
   for (const operation of ['insert', 'update', 'delete']) {

@@ -10,6 +10,8 @@ export interface Boiler {
   delayMs: number;
   /** Writes get no answer and have no effect. */
   deaf: boolean;
+  /** Nothing is answered at all. */
+  mute: boolean;
   close(): Promise<void>;
 }
 
@@ -35,7 +37,7 @@ export async function startBoiler(): Promise<Boiler> {
     sockets.add(near.on('error', () => undefined).on('close', () => far.destroy()));
     far.on('error', () => undefined).on('close', () => near.destroy());
     near.on('data', (frame) => {
-      if (!boiler.deaf || !WRITES.has(frame[FUNCTION_AT] ?? 0)) far.write(frame);
+      if (!boiler.mute && (!boiler.deaf || !WRITES.has(frame[FUNCTION_AT] ?? 0))) far.write(frame);
     });
     far.on('data', (frame) => void setTimeout(() => near.write(frame), boiler.delayMs));
   });
@@ -45,6 +47,7 @@ export async function startBoiler(): Promise<Boiler> {
     unit,
     delayMs: 0,
     deaf: false,
+    mute: false,
     close: async () => {
       for (const socket of sockets) socket.destroy();
       line.close();

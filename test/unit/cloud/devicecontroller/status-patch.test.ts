@@ -51,6 +51,21 @@ test('the same value with another time-stamp is no write; another type is', () =
   assert.is(planStatus(entry('string'), wanted({ twins: reports({ setpoint: '20' }) }), NOW).length, 2);
 });
 
+test('a value that is no longer good says why; one that says nothing of it is good', () => {
+  const doubted = (word: 'stale' | 'bad'): ReadonlyMap<string, ReportedValue> =>
+    new Map([['setpoint', { value: '20', type: 'int', timestampMs: 9, doubt: { word, reason: 'no answer' } }]]);
+  const object = withTwins({ propertyName: 'setpoint', reported: { value: '20', metadata: { timestamp: '9', type: 'int' } } });
+  assert.equal(after(object, wanted({ twins: doubted('bad') })).twins, [
+    {
+      propertyName: 'setpoint',
+      reported: { value: '20', metadata: { timestamp: '9', type: 'int', quality: 'bad', reason: 'no answer' } },
+    },
+  ]);
+  const bad = { ...object, status: after(object, wanted({ twins: doubted('bad') })) };
+  assert.is(planStatus(bad, wanted({ twins: doubted('stale') }), NOW).length, 2);
+  assert.is(planStatus(bad, wanted({ twins: reports({ setpoint: '20' }) }), NOW).length, 2);
+});
+
 test('a file that was applied again, with reported: "", heals', () => {
   const status = after(
     withTwins({ propertyName: 'setpoint', desired: { value: '21' }, reported: { value: '' } }),
