@@ -1,15 +1,28 @@
 /** Owns `hivelet join`: this board becomes a node of a cloud. Its key is made here and never leaves. */
-import { X509Certificate, createPrivateKey } from 'node:crypto';
+import { type X509Certificate, createPrivateKey } from 'node:crypto';
 import { text as readAll } from 'node:stream/consumers';
 import type { Clock } from '#beehive/clock.ts';
 import { loadConfig } from '#beehive/config-file.ts';
-import { HiveletError } from '#beehive/errors.ts';
+import { HiveletError, isHiveletError } from '#beehive/errors.ts';
 import { splitToken, type TokenParts } from '../../cloud/enrolment/join-token.ts';
 import { readIfThere } from '../../cloud/pki/files.ts';
 import { fingerprintOf } from '../../cloud/pki/node-signer.ts';
 import { defaultNodeName, edgeSchema } from '../../edge/config.ts';
+import { authorityHashes } from '../../edge/edgehub/credential-files.ts';
+import { createPluginTable } from '../../mappers/index.ts';
+import { placesOf } from '../../mappers/placement.ts';
 import { expectArgs, type Command, type Invocation } from './command.ts';
-import { boardFiles, configWith, joinedAs, pendingKey, undoPending, writeJoin, type BoardFiles, type Joined } from './join/board-files.ts';
+import {
+  boardFiles,
+  configWith,
+  joinedAs,
+  pendingKey,
+  undoPending,
+  writeJoin,
+  type BoardFiles,
+  type JoinSettings,
+  type Joined,
+} from './join/board-files.ts';
 import { NotDone, fetchAuthority, fetchCertificate, fetchNodeState, type Door } from './join/cloud-door.ts';
 import { UNIT, checkService, hasSystemd, startService, thisHost } from './join/service.ts';
 import { handOver } from './owner.ts';
@@ -36,10 +49,10 @@ export const command: Command = {
     const asService = !flags.has('no-service') && hasSystemd(host);
     if (asService) checkService(host, dataDir);
     const files = boardFiles(dataDir);
-    const joined = (await joinedBefore(files, wishes)) ?? (await join(invocation, { files, wishes }));
+    const joined = (await joinedBefore(invocation, { files, wishes })) ?? (await join(invocation, { files, wishes }));
     handOver(dataDir, [dataDir, ...Object.values<string>({ ...files })]);
     if (!asService) return printNext(invocation, wishes);
-    await startService(host);
+    await startService(host, await mapperServices(invocation));
     return waitReady(invocation, { wishes, joined });
   },
 };
@@ -52,6 +65,8 @@ interface Wishes {
   node: string;
 }
 
+/** What an edge asks by itself when it has to. */
+const USUAL_DOOR = 10_002;
 const DAY_MS = 86_400_000;
 const READY_MS = 60_000;
 const LOOK_MS = 500;
@@ -65,16 +80,26 @@ async function wishesOf(invocation: Invocation): Promise<Wishes> {
   const token = splitToken(text);
   if (token === undefined)
     throw new HiveletError('USAGE', 'the token is not whole: it has four parts with dots between them, the first of 64 digits');
-  const certPort = portIn(flags.text('cert-port') ?? '10002', '--cert-port');
+  const certPort = portIn(flags.text('cert-port') ?? String(USUAL_DOOR), '--cert-port');
   const node = await nodeName(invocation);
   return { token, server: `${host.includes(':') ? `[${host}]` : host}:${port}`, door: { host, port: certPort }, node };
 }
 
-async function nodeName({ flags, dataDir }: Invocation): Promise<string> {
+async function configOf({ flags, dataDir }: Invocation) {
   const { config } = boardFiles(dataDir);
   const file = (await readIfThere(config)) === undefined ? undefined : config;
-  const configured = loadConfig(edgeSchema, { file, sets: flags.texts('set') }).get('modules.edged.hostnameOverride');
-  const node = flags.text('node-name') ?? (configured || defaultNodeName());
+  return loadConfig(edgeSchema, { file, sets: flags.texts('set') });
+}
+
+/** Plugins that edgecore.yaml makes services of their own. */
+async function mapperServices(invocation: Invocation): Promise<string[]> {
+  const placement = (await configOf(invocation)).get('modules.mapperHost.placement');
+  return [...placesOf(createPluginTable(), placement)].flatMap(([plugin, place]) => (place === 'service' ? [plugin] : []));
+}
+
+async function nodeName(invocation: Invocation): Promise<string> {
+  const configured = (await configOf(invocation)).get('modules.edged.hostnameOverride');
+  const node = invocation.flags.text('node-name') ?? (configured || defaultNodeName());
   if (node.length <= 253 && /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/.test(node)) return node;
   throw new HiveletError('USAGE', `"${node}" is no node name; use lower-case letters, digits, "-" and "." with --node-name`);
 }
@@ -95,36 +120,42 @@ function portIn(text: string, flag: string): number {
   throw new HiveletError('USAGE', `${flag}: ${text} is no port`);
 }
 
-/** A second run goes on where the first one ended: with what it has, when that is what is wanted. */
-async function joinedBefore(files: BoardFiles, { token, node, server }: Wishes): Promise<Joined | undefined> {
+/** A second run goes on where the first one ended: with what it has, when that is what is wanted and the cloud still takes it. */
+async function joinedBefore({ signal }: Invocation, { files, wishes }: { files: BoardFiles; wishes: Wishes }): Promise<Joined | undefined> {
+  const { token, node, door } = wishes;
   const before = await joinedAs(files);
   if (before === undefined) return undefined;
-  if (authorityOf(before) !== token.authority || before.node !== node) {
+  if (!authorityHashes(before.authority).includes(token.authority) || before.node !== node) {
     throw new HiveletError('USAGE', `this board has joined already, as node ${before.node}: run \`hivelet reset\` first`);
   }
-  await writeJoin(files, before, { server, node });
+  try {
+    await fetchNodeState(door, { ca: before.authority, credential: { cert: before.certificate, key: before.key } }, signal);
+  } catch (error) {
+    // It ended, or was revoked: the token is for another one.
+    if (isHiveletError(error, 'NOT_FOUND')) return undefined;
+  }
+  await writeJoin(files, before, settingsOf(wishes));
   return before;
 }
 
-function authorityOf({ authority }: Joined): string {
-  try {
-    return fingerprintOf(new X509Certificate(authority));
-  } catch {
-    return '';
-  }
+function settingsOf({ server, node, door }: Wishes): JoinSettings {
+  if (door.port === USUAL_DOOR) return { server, node };
+  const host = door.host.includes(':') ? `[${door.host}]` : door.host;
+  return { server, node, door: `https://${host}:${door.port}` };
 }
 
 async function join({ io, clock, signal }: Invocation, { files, wishes }: { files: BoardFiles; wishes: Wishes }): Promise<Joined> {
-  const { token, door, node, server } = wishes;
+  const { token, door, node } = wishes;
+  const settings = settingsOf(wishes);
   // Whatever is wrong with the file is told before anything is done.
-  configWith(await readIfThere(files.config), { server, node }, files.config);
+  configWith(await readIfThere(files.config), settings, files.config);
   const { certificate: authority, cloudNowMs } = await fetchAuthority(door, signal);
   const found = fingerprintOf(authority);
   if (found !== token.authority) {
     const [got, wanted] = [found.slice(0, 12), token.authority.slice(0, 12)];
     throw new HiveletError(
       'NOT_FOUND',
-      `the cloud at ${door.host} is not the one that made this token: its authority is ${got}…, that of the token ${wanted}…`,
+      `the cloud at ${door.host} is not the one that made this token: its authority is ${got}…, that of the token ${wanted}… (after \`hivelet ca rotate\` make another token)`,
     );
   }
   const lag = clockLag(clock, cloudNowMs);
@@ -137,7 +168,7 @@ async function join({ io, clock, signal }: Invocation, { files, wishes }: { file
     const certificate = await fetchCertificate(door, { ca, bearer: token.bearer, node, body: request }, signal);
     checkCertificate(certificate, { authority, key, node });
     const joined = { authority: ca, certificate: certificate.toString(), key };
-    await writeJoin(files, joined, { server, node });
+    await writeJoin(files, joined, settings);
     io.out(`joined as node ${node}: the certificate is good until ${new Date(certificate.validTo).toISOString().slice(0, 10)}`);
     return joined;
   } catch (error) {

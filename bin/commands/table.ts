@@ -21,6 +21,7 @@ export const commands: readonly Entry[] = [
   { name: 'join', summary: 'make this board a node of a cloud', load: () => import('./join.ts') },
   { name: 'reset', summary: 'undo a join', load: () => import('./reset.ts') },
   { name: 'node', summary: 'which nodes have which certificates; revoke them', load: () => import('./node.ts') },
+  { name: 'ca', summary: 'replace the authority while the fleet runs: rotate, status, drop-old', load: () => import('./ca.ts') },
   { name: 'user', summary: 'make a user of the Kubernetes API: a role, and a kubeconfig with a token', load: () => import('./user.ts') },
   { name: 'get', summary: 'show devices, nodes, or the twins of a device', load: () => import('./get.ts') },
   { name: 'set', summary: 'set desired values of a device', load: () => import('./set.ts') },

@@ -135,12 +135,18 @@ export class AuthoritySite {
       );
     }
     if (here === next) return step.phase === 'dropped' ? dropOld(files) : keepOld(files, step.old);
+    const hasNext = authorities.next !== undefined && authorityHash(authorities.next.certificate) === next;
+    if (step.phase === 'dropped' && hasNext) {
+      // By force: the servers had not moved.
+      await moveToNext(files, authorities);
+      return dropOld(files);
+    }
     if (step.phase === 'dropped') {
       throw unusable(
         `the authority in ${dataDir}/pki was replaced and dropped: copy pki/ca.crt and pki/ca.key from the cloud where \`hivelet ca rotate\` ran`,
       );
     }
-    if (authorities.next === undefined || authorityHash(authorities.next.certificate) !== next) {
+    if (!hasNext) {
       const by = await readFile(files.key, 'utf8');
       await writeNext(files, { certificate: step.next, key: openKey(step.sealed, { by, name: next }) });
     }

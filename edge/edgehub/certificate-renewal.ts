@@ -48,7 +48,7 @@ export interface CertificateRenewalOptions {
   ask?: (asked: DoorRequest) => Promise<X509Certificate>;
 }
 
-const LOOK_MS = 60 * 60_000;
+const LOOK_MS = 6 * 60 * 60_000;
 const RETRY_MS = { first: 10_000, max: 60 * 60_000 };
 const ANSWER_MS = 60_000;
 /** An authority that ends soon issues what is due at once. */

@@ -94,6 +94,11 @@ function readPair(files: CredentialFiles): { cert: string; key: string } | undef
   }
 }
 
+/** What a renewal that was interrupted may have left. */
+export function leftovers(files: CredentialFiles): string[] {
+  return [pairFile(files), askingKeyFile(files)];
+}
+
 function pairFile({ certFile }: CredentialFiles): string {
   return `${certFile}.next`;
 }

@@ -17,6 +17,8 @@ export interface AgedBoard {
   files: NodeFiles;
   /** What it had first. */
   first: X509Certificate;
+  /** PEM. */
+  firstKey: string;
   /** What its files say now. */
   certificate(): X509Certificate;
 }
@@ -42,7 +44,14 @@ export async function agedBoard({ node, cloudDir, issuedDaysAgo, api }: AgedBoar
   writeFileSync(files.key, issued.key, { mode: 0o600 });
   const first = new X509Certificate(issued.certificate);
   if (api !== undefined) await addToList({ api, node, certificate: first });
-  return { node, dataDir, files, first, certificate: () => new X509Certificate(readFileSync(files.certificate, 'utf8')) };
+  return {
+    node,
+    dataDir,
+    files,
+    first,
+    firstKey: issued.key,
+    certificate: () => new X509Certificate(readFileSync(files.certificate, 'utf8')),
+  };
 }
 
 export function listed(certificate: X509Certificate): ListedCertificate {

@@ -16,8 +16,8 @@ export interface DoorRequest {
   body?: Buffer;
   headers?: Record<string, string>;
   /** Of the client, PEM. */
-  cert?: string;
-  key?: string;
+  cert?: string | undefined;
+  key?: string | undefined;
   more?: RequestOptions;
 }
 

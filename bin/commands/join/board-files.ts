@@ -7,6 +7,7 @@ import { isMap, parseDocument } from 'yaml';
 import { HiveletError } from '#beehive/errors.ts';
 import { PUBLIC_MODE, SECRET_MODE, readIfThere, writeWhole } from '../../../cloud/pki/files.ts';
 import { nodeFiles, type NodeFiles } from '../../../cloud/pki/init.ts';
+import { installPair, leftovers, type CredentialFiles } from '../../../edge/edgehub/credential-files.ts';
 
 export interface BoardFiles extends NodeFiles {
   /** A key for which a certificate was asked and not yet received. */
@@ -21,6 +22,14 @@ export interface Joined {
   authority: string;
   certificate: string;
   key: string;
+}
+
+export interface JoinSettings {
+  /** `host:port` of the link. */
+  server: string;
+  node: string;
+  /** URL of the certificate port, where it is not the usual one of that host. */
+  door?: string;
 }
 
 export function boardFiles(dataDir: string): BoardFiles {
@@ -48,14 +57,14 @@ export async function joinedAs(files: BoardFiles): Promise<(Joined & { node: str
 }
 
 /** The certificate comes last: it is what makes a board one that has joined. */
-export async function writeJoin(files: BoardFiles, joined: Joined, settings: { server: string; node: string }): Promise<void> {
+export async function writeJoin(files: BoardFiles, joined: Joined, settings: JoinSettings): Promise<void> {
   const present = await readIfThere(files.config);
   const config = configWith(present, settings, files.config);
   if ((await readIfThere(files.configBefore)) === undefined) await writeWhole(files.configBefore, present ?? '', SECRET_MODE);
   await writeWhole(files.config, config, SECRET_MODE);
   await writeWhole(files.authority, joined.authority, PUBLIC_MODE);
-  await writeWhole(files.key, joined.key, SECRET_MODE);
-  await writeWhole(files.certificate, joined.certificate, PUBLIC_MODE);
+  // In one step, also where the board had another pair before.
+  installPair(edgeFiles(files), { cert: joined.certificate, key: joined.key });
   await rm(files.pendingKey, { force: true });
 }
 
@@ -73,7 +82,7 @@ export async function pendingKey(files: BoardFiles, make: () => Promise<string>)
 /** The certificate goes first. Answers what was there. */
 export async function undoJoin(files: BoardFiles): Promise<string[]> {
   const gone: string[] = [];
-  for (const file of [files.certificate, files.key, files.pendingKey, files.authority]) {
+  for (const file of [files.certificate, files.key, files.pendingKey, files.authority, ...leftovers(edgeFiles(files))]) {
     if ((await readIfThere(file)) === undefined) continue;
     await rm(file);
     gone.push(file);
@@ -87,7 +96,7 @@ export async function undoJoin(files: BoardFiles): Promise<string[]> {
 }
 
 /** Whatever else the file says stays, comments too. Throws CONFIG_INVALID. */
-export function configWith(present: string | undefined, { server, node }: { server: string; node: string }, file: string): string {
+export function configWith(present: string | undefined, { server, node, door }: JoinSettings, file: string): string {
   const start =
     '# Written by `hivelet join`; `hivelet edge --defaultconfig` prints all settings.\napiVersion: edgecore.config.hivelet.dev/v1alpha1\nkind: EdgeCore\n';
   const document = parseDocument(present === undefined || present.trim() === '' ? start : present);
@@ -97,7 +106,12 @@ export function configWith(present: string | undefined, { server, node }: { serv
   document.setIn(['modules', 'edgeHub', 'enable'], true);
   document.setIn(['modules', 'edgeHub', 'websocket', 'server'], server);
   document.setIn(['modules', 'edged', 'hostnameOverride'], node);
+  if (door !== undefined) document.setIn(['modules', 'edgeHub', 'httpServer'], door);
   return document.toString();
+}
+
+function edgeFiles({ authority, certificate, key }: BoardFiles): CredentialFiles {
+  return { caFile: authority, certFile: certificate, keyFile: key };
 }
 
 /** After a refusal nothing is left, not even folders that were made for it. */
