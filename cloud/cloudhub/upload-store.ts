@@ -4,6 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { HiveletError, messageOf } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
+import { makePrivate } from '#beehive/private-file.ts';
 
 export interface NewUpload {
   node: string;
@@ -61,6 +62,7 @@ export class UploadStore {
     this.#kept = kept;
     try {
       mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+      makePrivate(file);
       this.#database = new Database(file, nativeBinding === undefined ? {} : { nativeBinding });
       this.#database.pragma('locking_mode = EXCLUSIVE');
       this.#database.pragma('journal_mode = WAL');

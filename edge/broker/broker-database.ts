@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { HiveletError, messageOf } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
+import { makePrivate } from '#beehive/private-file.ts';
 
 /** Counted by `user_version`. */
 const migrations: readonly string[] = [
@@ -32,6 +33,7 @@ export function openBrokerDatabase(path: string, log: Logger): Database.Database
 }
 
 function open(path: string): Database.Database {
+  makePrivate(path);
   const database = new Database(path, { timeout: 0 });
   try {
     database.pragma('page_size = 1024'); // only a new file takes it; a changed row of 200 bytes costs one small page

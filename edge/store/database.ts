@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { dirname } from 'node:path';
 import { HiveletError, isHiveletError, messageOf } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
+import { makePrivate } from '#beehive/private-file.ts';
 
 export type Sqlite = Database.Database;
 
@@ -107,6 +108,7 @@ function openOrReplace(path: string, log: Logger): Sqlite {
 }
 
 function openFile(path: string): Sqlite {
+  makePrivate(path);
   const sqlite = new Database(path, { timeout: 0 });
   try {
     // Small pages: one changed row of 200 bytes costs one page in the log (reference/npm-footprint.md D). Only a new file obeys.

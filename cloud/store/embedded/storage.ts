@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { HiveletError, messageOf } from '#beehive/errors.ts';
+import { makePrivate } from '#beehive/private-file.ts';
 import { FIELD_SETS_SCHEMA, FieldSetTable } from './field-set-table.ts';
 import type { PackedManager } from './managed-fields/packed.ts';
 
@@ -110,6 +111,7 @@ function openExclusively(
 ): Database.Database {
   let db: Database.Database | undefined;
   try {
+    makePrivate(file);
     db = new Database(file, { timeout: 200, ...(nativeBinding === undefined ? {} : { nativeBinding }) });
     // Small pages: a device is one or two of them, and each commit writes whole pages to the card.
     db.pragma('page_size = 1024');
