@@ -34,6 +34,8 @@ const where: FlagSpecs = {
   addresses: { type: 'string', value: 'RANGE', help: 'modbus: of each kind (default 0-99)' },
   rate: { type: 'string', value: 'N', help: 'modbus: at most so many requests a second (default 20)' },
   timeout: { type: 'string', value: 'MS', help: 'modbus: for one answer (default 300, on a line 150)' },
+  seconds: { type: 'string', value: 'N', help: 'ble: how long to listen (default 10)' },
+  address: { type: 'string', value: 'ADDRESS', help: 'ble: this device only, for instance a0:e6:f8:00:00:01' },
   root: { type: 'string', value: 'DIR', help: 'iio: where sysfs is (default /sys)' },
 };
 
@@ -42,7 +44,7 @@ export const command: Command = {
     'discover modbus --host ADDRESS [--port PORT] [--units RANGE] [--registers KINDS] [--addresses RANGE]',
     'discover modbus --serial-port FILE [--baud BAUD] [--parity PARITY] [...]',
     'discover opcua ...',
-    'discover ble ...',
+    'discover ble [--seconds N] [--address ADDRESS]',
     'discover iio',
   ],
   about: [

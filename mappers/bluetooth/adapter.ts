@@ -84,7 +84,7 @@ export class Adapter {
     while (!signal.aborted) {
       let radio: Radio | undefined;
       try {
-        radio = await Radio.start({ hci, clock, log }, { signal, off: () => this.#refuse(DOWN()) });
+        radio = await Radio.start({ hci, clock, log }, { signal, off: () => this.#refuse(down(hci)) });
         this.#fault = undefined;
         pauses = newPauses();
         log.info('bluetooth.adapter.on');
@@ -221,7 +221,10 @@ function* pausesUpTo(mostMs: number): Generator<number, never> {
   for (let ms = FIRST_REST_MS; ; ms = Math.min(2 * ms, mostMs)) yield ms;
 }
 
-const DOWN = (): HiveletError =>
-  new HiveletError('DEVICE_UNREACHABLE', 'the Bluetooth adapter is down: switch it on (`rfkill unblock bluetooth`, `hciconfig hci0 up`)', {
-    facts: { refused: true, retryMs: 1000 },
-  });
+function down(hci: string): HiveletError {
+  const text =
+    hci === ''
+      ? 'the Bluetooth adapter is down: switch it on (`rfkill unblock bluetooth`, `hciconfig hci0 up`)'
+      : `the Bluetooth controller at ${hci} (modules.mapperHost.bluetooth.hci) is not there, or serves another program: start it`;
+  return new HiveletError('DEVICE_UNREACHABLE', text, { facts: { refused: true } });
+}

@@ -18,6 +18,8 @@ export interface BluetoothConnectionOptions {
   tag: Tag;
   clock: Clock;
   log: Logger;
+  /** Called when a link that stands is closed: then the device is no longer looked for, either. */
+  release: () => void;
 }
 
 export class BluetoothConnection implements Connection<BluetoothLink, BluetoothAccess> {
@@ -52,7 +54,10 @@ export class BluetoothConnection implements Connection<BluetoothLink, BluetoothA
   }
 
   async close(): Promise<void> {
-    this.#closing.abort(new HiveletError('STOPPED', `the connection to ${this.#options.session.address} is closed`));
+    const { session, release } = this.#options;
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort(new HiveletError('STOPPED', `the connection to ${session.address} is closed`));
+    if (!session.ended.aborted) release();
   }
 
   /** One request per characteristic, however many properties are made of it. */

@@ -3,7 +3,9 @@ import type { MapperPlugin } from '../contract.ts';
 import { readAccess, type BluetoothAccess } from './access.ts';
 import { Adapter } from './adapter.ts';
 import { BluetoothConnection } from './connection.ts';
+import { discover } from './discover.ts';
 import { readLink, type BluetoothLink } from './link.ts';
+import { usable } from './usable.ts';
 
 export interface BluetoothOptions {
   /** Empty: the machine's own adapter. Else the path, or host:port, where a controller speaks H4, as `hivelet simulate sensortag` offers one. */
@@ -22,7 +24,9 @@ export function createBluetoothPlugin({ hci = '' }: BluetoothOptions = {}): Mapp
     async open(link, { clock, log, signal }) {
       adapter ??= new Adapter({ hci, clock, log });
       const { session, tag } = await adapter.session(link, signal);
-      return new BluetoothConnection({ session, tag, clock, log });
+      return new BluetoothConnection({ session, tag, clock, log, release: () => tag.unwant(signal) });
     },
+    usable: (context) => usable({ ...context, hci }),
+    discover: (where, context) => discover(where, { ...context, hci }),
   };
 }

@@ -34,6 +34,21 @@ function switched(name: string, id: string): Known {
   };
 }
 
+/** How often it measures: steps of 10 ms in one byte. */
+function timed(name: string, id: string): Known {
+  return {
+    name: `${name}-period`,
+    uuid: tiUuid(id),
+    type: 'int',
+    accessMode: 'ReadWrite',
+    unit: 'ms',
+    description: `how often the ${name} is measured`,
+    minimum: name === 'temperature' ? '300' : '100',
+    maximum: '2550',
+    visitor: { dataConverter: { startIndex: 0, endIndex: 0, orderOfOperations: [operation('Multiply', 10)] } },
+  };
+}
+
 const operation = (operationType: string, operationValue: number): object => ({ operationType, operationValue });
 
 /** Two properties may be made of one characteristic. */
@@ -46,6 +61,7 @@ export const KNOWN: readonly Known[] = [
     dataConverter: { startIndex: 1, endIndex: 0, shiftRight: 2, orderOfOperations: [operation('Multiply', 0.03125)] },
   }),
   switched('temperature', 'aa02'),
+  timed('temperature', 'aa03'),
   measured('humidity', {
     id: 'aa21',
     unit: 'percent',
@@ -53,6 +69,7 @@ export const KNOWN: readonly Known[] = [
     dataConverter: { startIndex: 3, endIndex: 2, orderOfOperations: [operation('Multiply', 100), operation('Divide', 65_536)] },
   }),
   switched('humidity', 'aa22'),
+  timed('humidity', 'aa23'),
   measured('pressure', {
     id: 'aa41',
     unit: 'hectopascal',
@@ -60,6 +77,7 @@ export const KNOWN: readonly Known[] = [
     dataConverter: { startIndex: 5, endIndex: 3, orderOfOperations: [operation('Divide', 100)] },
   }),
   switched('pressure', 'aa42'),
+  timed('pressure', 'aa44'),
   { name: 'keys', uuid: 'ffe1', type: 'int', accessMode: 'ReadOnly', description: 'buttons that are down: 1 user, 2 power, 4 reed' },
   { name: 'battery', uuid: '2a19', type: 'int', accessMode: 'ReadOnly', unit: 'percent', description: 'charge of the battery' },
   { name: 'device-name', uuid: '2a00', type: 'string', accessMode: 'ReadOnly' },

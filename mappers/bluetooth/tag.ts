@@ -30,7 +30,7 @@ export class Tag {
   /** Monotonic ms before which no link is tried again. */
   notBefore = -Infinity;
   readonly #clock: Clock;
-  readonly #wishes = new Set<AbortSignal>();
+  readonly #wishes = new Map<AbortSignal, () => void>();
   readonly #waiters = new Set<Waiter>();
   #pauses: Generator<number, never>;
   #session: Session | undefined;
@@ -59,15 +59,19 @@ export class Tag {
     return this.#wishes.size > 0;
   }
 
-  /** It is wanted until `signal` aborts; `over` is told when nobody wants it any more. */
+  /** It is wanted until `signal` aborts or `unwant` is called; `over` is told when nobody wants it any more. */
   want(signal: AbortSignal, over: () => void): void {
     if (this.#wishes.has(signal)) return;
-    this.#wishes.add(signal);
-    const onAbort = (): void => {
-      this.#wishes.delete(signal);
-      if (!this.wanted) over();
+    const end = (): void => {
+      signal.removeEventListener('abort', end);
+      if (this.#wishes.delete(signal) && !this.wanted) over();
     };
-    signal.addEventListener('abort', onAbort, { once: true });
+    this.#wishes.set(signal, end);
+    signal.addEventListener('abort', end, { once: true });
+  }
+
+  unwant(signal: AbortSignal): void {
+    this.#wishes.get(signal)?.();
   }
 
   /** A session that stands, now or soon. A link that was lost is told once, at once: the device is away. Throws DEVICE_UNREACHABLE. */

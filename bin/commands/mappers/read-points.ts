@@ -57,11 +57,13 @@ export async function* readPoints(mappers: Mappers, profile: DeviceProfile, opti
   options.progress(`${device}: connecting`);
   const started = clock.monotonic();
   let connection: Connection;
+  const over = new AbortController();
   try {
     connection = await within({ clock, signal, ms: options.timeoutMs }, (limit) =>
-      plugin.open(binding.link, { ...mappers.context, signal: limit }),
+      plugin.open(binding.link, { ...mappers.context, signal: AbortSignal.any([limit, over.signal]) }),
     );
   } catch (error) {
+    over.abort(new HiveletError('STOPPED'));
     if (signal.aborted) throw error;
     const ms = clock.monotonic() - started;
     for (const { point } of points) yield { device, property: point.name, ms, error: messageOf(error) };
@@ -74,6 +76,7 @@ export async function* readPoints(mappers: Mappers, profile: DeviceProfile, opti
     }
   } finally {
     await connection.close();
+    over.abort(new HiveletError('STOPPED'));
   }
 }
 
