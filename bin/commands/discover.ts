@@ -33,19 +33,32 @@ const where: FlagSpecs = {
   registers: { type: 'string', value: 'KINDS', help: 'modbus: of holding,input,coil,discrete (default all)' },
   addresses: { type: 'string', value: 'RANGE', help: 'modbus: of each kind (default 0-99)' },
   rate: { type: 'string', value: 'N', help: 'modbus: at most so many requests a second (default 20)' },
-  timeout: { type: 'string', value: 'MS', help: 'modbus: for one answer (default 300, on a line 150)' },
+  timeout: { type: 'string', value: 'MS', help: 'modbus, opcua: for one answer (modbus: default 300, on a line 150)' },
+  url: { type: 'string', value: 'URL', help: 'opcua: the endpoint, for instance opc.tcp://192.168.1.4:4840' },
+  nodes: { type: 'string', value: 'N', help: 'opcua: look at no more than these (default 2000)' },
+  depth: { type: 'string', value: 'N', help: 'opcua: below the root no deeper than this (default 8)' },
+  'security-mode': { type: 'string', value: 'MODE', help: 'opcua: None, Sign or SignAndEncrypt, as in a Device' },
+  'security-policy': { type: 'string', value: 'POLICY', help: 'opcua: for instance Basic256Sha256, as in a Device' },
+  'user-name': { type: 'string', value: 'NAME', help: 'opcua: who logs in' },
+  password: { type: 'string', value: 'FILE', help: 'opcua: the file below <data-dir>/edge/secrets with the password, as in a Device' },
+  certificate: { type: 'string', value: 'FILE', help: 'opcua: a certificate other than the own one, as in a Device' },
+  'private-key': { type: 'string', value: 'FILE', help: 'opcua: its key' },
   seconds: { type: 'string', value: 'N', help: 'ble: how long to listen (default 10)' },
   address: { type: 'string', value: 'ADDRESS', help: 'ble: this device only, for instance a0:e6:f8:00:00:01' },
-  root: { type: 'string', value: 'DIR', help: 'iio: where sysfs is (default /sys)' },
+  root: {
+    type: 'string',
+    value: 'ROOT',
+    help: 'iio: where sysfs is (default /sys); opcua: the node to look below (default: the Objects folder)',
+  },
 };
 
 export const command: Command = {
   usage: [
     'discover modbus --host ADDRESS [--port PORT] [--units RANGE] [--registers KINDS] [--addresses RANGE]',
     'discover modbus --serial-port FILE [--baud BAUD] [--parity PARITY] [...]',
-    'discover opcua ...',
+    'discover opcua --url URL [--root NODE] [--nodes N] [--depth N] [--user-name NAME --password FILE] [...]',
     'discover ble [--seconds N] [--address ADDRESS]',
-    'discover iio',
+    'discover iio [--root DIR]',
   ],
   about: [
     'Looks for devices and prints a DeviceModel and a Device for each, ready for `hivelet validate` and `kubectl apply`; what was found until Ctrl-C',
