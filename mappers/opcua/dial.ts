@@ -97,7 +97,7 @@ class Dialler {
     throw new HiveletError(
       'DEVICE_UNREACHABLE',
       `${link.url}: the server tells its endpoints to nobody without security: write securityMode, and put its certificate in customizedValues.remoteCertificate`,
-      { facts: { refused: true }, cause: error },
+      { facts: { refused: true, standing: true }, cause: error },
     );
   }
 

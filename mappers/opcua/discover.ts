@@ -16,8 +16,20 @@ export interface DiscoverDeps {
   readonly context: PluginContext;
 }
 
-/** Keys of the scope that are about the walk; the others are those of a Device: url, userName, password, securityPolicy, ... */
+/** Keys of the scope that are about the walk; the others are those of a Device, and are written into it. */
 const WALK_KEYS: readonly string[] = ['root', 'nodes', 'depth'];
+const LINK_KEYS: readonly string[] = [
+  'url',
+  'userName',
+  'password',
+  'securityPolicy',
+  'securityMode',
+  'certificate',
+  'privateKey',
+  'timeout',
+];
+/** A Device has no fields of their own for these. */
+const COMMON_KEYS: readonly string[] = ['remoteCertificate', 'userCertificate', 'userPrivateKey', 'anyHostName'];
 const USUAL = { nodes: 2000, depth: 8 } as const;
 const MOST = { nodes: 20_000, depth: 32 } as const;
 const VARIABLES_AT_ONCE = 50;
@@ -44,6 +56,8 @@ export async function* discoverServer(
 ): AsyncGenerator<FoundDevice> {
   if (where['url'] === undefined)
     throw new HiveletError('USAGE', 'url is missing: write the endpoint of the server, for instance opc.tcp://192.0.2.4:4840');
+  const unknown = Object.keys(where).find((key) => ![...WALK_KEYS, ...LINK_KEYS, ...COMMON_KEYS].some((known) => sameKey(known, key)));
+  if (unknown !== undefined) throw new HiveletError('USAGE', `${unknown} is nothing that an OPC UA server is looked for by: leave it out`);
   const nodes = countOf(where, 'nodes');
   const depth = countOf(where, 'depth');
   const link = readOpcuaLink({ ...where }, 'the scope');
@@ -53,11 +67,30 @@ export async function* discoverServer(
   try {
     const finder = new Finder(server, signal);
     const { properties, remarks } = await finder.properties({ root: where['root'] ?? OBJECTS, nodes, depth });
-    const protocol = Object.fromEntries(Object.entries(where).filter(([key]) => !WALK_KEYS.includes(key)));
-    yield { name: dialled.serverName || link.host, protocol, properties, remarks };
+    yield { name: dialled.serverName || link.host, ...writtenLink(where), properties, remarks };
   } finally {
     await server.close();
   }
+}
+
+/** Where a Device of v1alpha2 has them. */
+function writtenLink(where: DiscoveryScope): Pick<FoundDevice, 'protocol' | 'common'> {
+  const part = (keys: readonly string[]): [string, string][] =>
+    Object.entries(where).flatMap(([key, value]) => {
+      const known = keys.find((each) => sameKey(each, key));
+      return known === undefined ? [] : [[known, value]];
+    });
+  const customizedValues = Object.fromEntries(part(COMMON_KEYS));
+  return {
+    protocol: Object.fromEntries(part(LINK_KEYS)),
+    ...(Object.keys(customizedValues).length === 0 ? {} : { common: { customizedValues } }),
+  };
+}
+
+/** The command line writes `user-name`, a Device `userName`. */
+function sameKey(left: string, right: string): boolean {
+  const folded = (key: string): string => key.replace(/[_-]/g, '').toLowerCase();
+  return folded(left) === folded(right);
 }
 
 function countOf(where: DiscoveryScope, key: 'nodes' | 'depth'): number {

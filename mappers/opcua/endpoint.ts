@@ -80,5 +80,5 @@ function nameOfServer({ server }: EndpointDescription): string {
 }
 
 function refused(link: OpcuaLink, what: string): HiveletError {
-  return new HiveletError('DEVICE_UNREACHABLE', `${link.url}: ${what}`, { facts: { refused: true } });
+  return new HiveletError('DEVICE_UNREACHABLE', `${link.url}: ${what}`, { facts: { refused: true, standing: true } });
 }

@@ -64,5 +64,5 @@ function isFor(certificate: X509Certificate, host: string): boolean {
 }
 
 function refused(url: string, what: string, facts: Record<string, unknown>): HiveletError {
-  return new HiveletError('DEVICE_UNREACHABLE', `${url}: ${what}`, { facts: { refused: true, ...facts } });
+  return new HiveletError('DEVICE_UNREACHABLE', `${url}: ${what}`, { facts: { refused: true, standing: true, ...facts } });
 }

@@ -62,6 +62,8 @@ export interface RunningServer {
   readonly port: number;
   /** Sessions at present. */
   sessions(): number;
+  /** Cuts all off and lets nobody in, until it is called with false. */
+  silence(on: boolean): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -108,8 +110,15 @@ export async function startOpcuaServer(options: OpcuaServerOptions): Promise<Run
     host,
     port: listening,
     sessions: () => server.engine.currentSessionCount,
+    silence: (on) => silenceServer(server, on),
     close: () => server.shutdown(NOTICE_MS),
   };
+}
+
+async function silenceServer(server: OPCUAServer, on: boolean): Promise<void> {
+  if (!on) return server.resumeEndPoints();
+  await server.suspendEndPoints();
+  for (const endpoint of server.endpoints) endpoint.abruptlyInterruptChannels();
 }
 
 function settingsOf(opcua: OpcuaWhole, options: OpcuaServerOptions): OPCUAServerOptions {

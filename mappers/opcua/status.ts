@@ -127,7 +127,7 @@ export function callFailure(url: string, error: unknown, texts: ReadonlyMap<stri
   const status = statusOf(error);
   const better = texts.get(status ?? '');
   const text = status === undefined ? plainText(error) : better === undefined ? statusText(status) : `${status}: ${better}`;
-  const refused = status === undefined ? {} : { facts: { status, ...(isAway(status) ? {} : { refused: true }) } };
+  const refused = status === undefined ? {} : { facts: { status, ...(isAway(status) ? {} : { refused: true, standing: true }) } };
   return new HiveletError('DEVICE_UNREACHABLE', `${url}: ${text}`, { cause: error, ...refused });
 }
 
