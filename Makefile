@@ -1,7 +1,7 @@
 # Owns what a person types. Every target does its own set-up: packages when they are missing or outdated, the build when sources are newer.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test check build bench soak clean
+.PHONY: help demo test check audit build bench prove soak clean
 
 ONCE ?=
 ARGS ?=
@@ -28,10 +28,16 @@ test: dist/.built ## everything that proves the project
 check: $(INSTALLED) ## types, lint, format, and what lies at the top level
 	@sh conf/build/check.sh
 
+audit: $(INSTALLED) ## known faults of the packages that are shipped, where the registry tells them
+	@$(NODE) conf/build/audit.ts
+
 build: dist/.built ## one bundle for each program in dist/
 
 bench: dist/.built ## the figures of docs/performance.md, one JSON line each
 	@$(NODE) test/bench/run.ts $(ARGS)
+
+prove: $(INSTALLED) ## takes each security check out of a copy of the sources and sees the tests fail
+	@$(NODE) test/support/mutations/prove.ts $(ARGS)
 
 soak: dist/.built ## the long forms of the tests that run for two minutes in `make test`
 	@SOAK=1 $(NODE) test/run.ts --timeout=86400 soak $(ARGS)

@@ -1,15 +1,6 @@
 /** Owns the checks of API users whose removal the tests must notice: where each is, what it is without, which tests see it. */
 
-export interface Mutation {
-  /** What is gone. */
-  check: string;
-  /** Relative to the repository. */
-  file: string;
-  /** Must be there exactly once. */
-  from: string;
-  to: string;
-  tests: readonly string[];
-}
+import type { Mutation } from './mutation.ts';
 
 const ACCESS = 'cloud/store/embedded/access';
 const USERS = 'test/integration/api-users.test.ts';
@@ -18,7 +9,7 @@ const ESCALATION = 'test/integration/api-escalation.test.ts';
 const AUDIT = 'test/integration/api-audit.test.ts';
 const TOKENS = 'test/unit/cloud/store/access/tokens.test.ts';
 
-export const mutations: readonly Mutation[] = [
+export const apiUserMutations: readonly Mutation[] = [
   {
     check: 'a request needs a right',
     file: 'cloud/store/embedded/server.ts',

@@ -1,12 +1,16 @@
-/** Owns the proof that tests see a missing check: takes each out of a copy of the sources and runs its tests, which must fail. Usage: node --import tsx test/support/mutations/prove.ts [part of a name] [part of the first name] */
+/** Owns the proof that tests see a missing check (`make prove`): takes each out of a copy of the sources and runs its tests, which must fail. Usage: node --import tsx test/support/mutations/prove.ts [part of a name] [part of the first name] */
 import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { runProcess } from '../processes.ts';
 import { tempDir } from '../temp-dir.ts';
-import { mutations, type Mutation } from './api-users.ts';
+import { apiUserMutations } from './api-users.ts';
+import { boundaryMutations } from './boundaries.ts';
+import { doorMutations } from './doors.ts';
+import type { Mutation } from './mutation.ts';
 
 const root = path.join(import.meta.dirname, '../../..');
-const COPIED = ['cloud', 'edge', 'bin', 'device-models', 'test', 'conf', 'package.json', 'tsconfig.json'];
+const COPIED = ['cloud', 'edge', 'mappers', 'boards', 'bin', 'device-models', 'test', 'conf', 'package.json', 'tsconfig.json'];
+const mutations = [...boundaryMutations, ...doorMutations, ...apiUserMutations];
 
 function copyOfSources(): string {
   const copy = path.join(tempDir(), 'hivelet');
