@@ -93,7 +93,7 @@ export class Keeper {
     const kept: Kept = { ...before, profile: needed, text };
     this.#devices.set(profile.name, kept);
     this.#linger?.cancel();
-    this.#session?.set(needed);
+    if (this.#session !== undefined) this.#hand(this.#session, kept);
     if (this.#down !== undefined) this.#tell(kept, this.#down);
     this.#running ??= this.#run();
   }
@@ -165,7 +165,7 @@ export class Keeper {
     const broken = new Promise<string | undefined>((resolve) => (broke = resolve));
     const session = this.#open(life, broke);
     this.#session = session;
-    for (const { profile } of this.#devices.values()) session.set(profile);
+    for (const kept of this.#devices.values()) this.#hand(session, kept);
     const onAbort = (): void => broke(undefined);
     signal.addEventListener('abort', onAbort, { once: true });
     const fault = await Promise.race([broken, life.ended.then(() => undefined)]);
@@ -198,6 +198,14 @@ export class Keeper {
       onState: (device, payload) => this.#heard(device, payload),
       onEnd: broke,
     });
+  }
+
+  #hand(session: Session, kept: Kept): void {
+    try {
+      session.set(kept.profile);
+    } catch (error) {
+      this.#tell(kept, `the device cannot be given to its mapper: ${messageOf(error)}`);
+    }
   }
 
   #heard(device: string, payload: Buffer): void {

@@ -114,7 +114,12 @@ export class Session {
     this.#isEnded = true;
     this.#pulse?.cancel();
     for (const filter of [...this.#filters.keys()]) this.#unsubscribe(filter);
-    this.#options.port.close();
+    this.#closePort();
+  }
+
+  /** What it said before its end still counts. */
+  #closePort(): void {
+    if (this.#isEnded && this.#waiting.messages === 0) this.#options.port.close();
   }
 
   /** Counted by pings, not by time: a stall of our own is no fault of the process. */
@@ -162,7 +167,7 @@ export class Session {
   #count(messages: number, bytes: number): void {
     const waiting = { messages: this.#waiting.messages + messages, bytes: this.#waiting.bytes + bytes };
     this.#waiting = waiting;
-    if (this.#isEnded) return;
+    if (this.#isEnded) return this.#closePort();
     if (!this.#isPaused && (waiting.messages > MOST_WAITING.messages || waiting.bytes > MOST_WAITING.bytes)) {
       this.#isPaused = true;
       this.#channel.pause();

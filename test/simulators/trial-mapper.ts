@@ -42,6 +42,8 @@ const behaviours: Record<string, (ports: Ports, device: DeviceProfile) => void> 
   /** Does not end when it is asked to. */
   stay: (ports, { name }) => {
     stays = true;
+    // What is left of it must not end by itself.
+    setInterval(() => undefined, 1000);
     process.on('SIGTERM', () => {
       for (;;);
     });

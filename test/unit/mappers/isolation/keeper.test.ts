@@ -133,6 +133,19 @@ test('a new desired value is no news of a device, a new visitor is', async ({ ke
   assert.is(place.life.types().filter((type) => type === 'set').length, 2);
 });
 
+test('a device that is too large for the stream costs itself only', async ({ keeper, clock, place, told }) => {
+  keeper.set(device('huge', { note: 'x'.repeat(5_000_000) }));
+  keeper.set(device());
+  await clock.advance(100);
+  assert.is(told.length, 1);
+  assert.match(
+    told[0] ?? '',
+    /^huge: the device cannot be given to its mapper: a message of \d+ bytes is larger than the 4194304 allowed$/,
+  );
+  assert.is(keeper.status.state, 'running');
+  assert.equal(place.life.types(), ['hello', 'ping', 'set']);
+});
+
 test('where nobody comes for long, its devices say what to look at', async ({ keeper, clock, place, told }) => {
   place.absence = 'the service has not come';
   place.isAbsent = true;

@@ -21,6 +21,22 @@ test('what is not committed stops the reading, and is no lack of life', async (b
   assert.is(published.length, 2000);
 });
 
+test('what it said before its end is committed', async (bench) => {
+  const { keeper, clock, place, published } = bench;
+  keeper.set(device());
+  await clock.advance(100);
+  bench.held = [];
+  place.life.says('pump', 'online');
+  await clock.settle();
+  place.life.die('exit code 1');
+  await clock.settle();
+  const open = bench.ports;
+  for (const release of bench.held.splice(0)) release();
+  await clock.settle();
+  assert.equal(published, ['$hw/events/device/pump/state/update']);
+  assert.equal([open, bench.ports], [1, 0]);
+});
+
 test('it speaks and hears for its own devices only', async ({ keeper, clock, place, published, filters, log }) => {
   keeper.set(device());
   await clock.advance(100);
