@@ -71,6 +71,7 @@ export class CertificateRenewal implements Module {
   #unwanted = '';
   /** The cloud said of the last link that the certificate has ended. */
   #isRefused = false;
+  #isClockTold = false;
   /** Monotonic. */
   #notBeforeMs = -Infinity;
   #fault = { text: '', loggedMs: -Infinity };
@@ -173,7 +174,9 @@ export class CertificateRenewal implements Module {
       if (standing === 'good') this.#fault = { text: '', loggedMs: -Infinity };
       if (standing === 'good' || clock.monotonic() < this.#notBeforeMs) return LOOK_MS;
       if (standing === 'unknown') {
-        this.#tell(`the clock says ${new Date(clock.now()).toISOString().slice(0, 4)}: renewal of the certificate waits for the cloud's`);
+        if (!this.#isClockTold)
+          this.#tell(`the clock says ${String(new Date(clock.now()).getUTCFullYear())}: renewal waits for the cloud's`);
+        this.#isClockTold = true;
         return LOOK_MS;
       }
       const by = this.#way(standing);
