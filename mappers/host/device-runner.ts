@@ -50,7 +50,7 @@ export class DeviceRunner {
   #allWrites = 0;
   #liveness: Liveness = UNTRIED;
   #cycleMs = Infinity;
-  /** A push ended: what it told is polled at once. */
+  /** A push ended, or cannot be believed: what it told is polled at once. */
   #hurry = false;
   /** A reading is being looked at: what settles by it is told with its values. */
   #showing = false;
@@ -94,8 +94,8 @@ export class DeviceRunner {
       clock,
       log,
       signal: this.#stopping.signal,
-      pushed: (readings) => this.#showed(readings),
-      lost: (names) => this.#pushesLost(names),
+      pushed: (readings) => this.#pushed(readings),
+      lost: (names) => this.#readSoon(names),
     });
     this.#twin = new TwinDialogue({
       device: profile.name,
@@ -196,7 +196,14 @@ export class DeviceRunner {
     this.#reporter.flush();
   }
 
-  #pushesLost(names: ReadonlySet<string>): void {
+  /** One that is older than an answer says nothing, unless the device's clock was set back: the device is asked what holds. */
+  #pushed(readings: readonly Reading[]): void {
+    const older = readings.filter((reading) => this.#readings.isOlder(reading));
+    this.#showed(older.length === 0 ? readings : readings.filter((reading) => !older.includes(reading)));
+    if (older.length > 0) this.#readSoon(older.map(({ name }) => name));
+  }
+
+  #readSoon(names: Iterable<string>): void {
     for (const name of names) this.#owed.add(name);
     this.#hurry = true;
     this.#alarm.ring();

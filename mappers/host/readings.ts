@@ -29,6 +29,8 @@ export class Readings {
   readonly failing: Map<string, string>;
   /** Monotonic ms of the last good reading. */
   readonly #goodAt = new Map<string, number>();
+  /** What the device's own clock said of it, where it has one. */
+  readonly #takenAt = new Map<string, number>();
 
   constructor(deps: ReadingsDeps) {
     this.#deps = deps;
@@ -47,11 +49,17 @@ export class Readings {
       try {
         this.#good(reading, bound, now);
         this.#goodAt.set(reading.name, monotonic);
+        if ('at' in reading && reading.at !== undefined) this.#takenAt.set(reading.name, reading.at);
       } catch (error) {
         if (!isHiveletError(error)) throw error;
         this.#failed(bound, error, monotonic);
       }
     }
+  }
+
+  /** Taken by the device before what it answered last: pushes overtake no answer, but answers overtake pushes. */
+  isOlder(reading: Reading): boolean {
+    return 'at' in reading && reading.at !== undefined && reading.at < (this.#takenAt.get(reading.name) ?? -Infinity);
   }
 
   /** The device does not answer any more. */

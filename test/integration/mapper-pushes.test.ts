@@ -27,6 +27,37 @@ test('what is pushed is read once and then not polled; a push is reported at onc
   assert.is(world.broker.told('thermostat', 'temperature').at(-1)?.actual?.metadata.timestamp, clock.now());
 });
 
+test('a push that an answer has overtaken does not bring the old value back; the device is asked what holds', async (bench) => {
+  const { plugin, world, clock } = bench;
+  await serve(bench);
+  const device = plugin.device('thermostat');
+  const remark = (at: number): unknown => device.remarks.set('setpoint', { at });
+  remark(clock.now());
+  world.broker.desire('thermostat', 'setpoint', '23');
+  await pass(bench, 100);
+  assert.is(world.broker.actual('thermostat', 'setpoint'), '23');
+  const { reads } = device;
+  // From before the write, and late.
+  remark(clock.now() - 5000);
+  plugin.push('thermostat', 'setpoint', 200n);
+  device.values.set('setpoint', 230n);
+  remark(clock.now());
+  await pass(bench, 100);
+  assert.equal(
+    world.broker.told('thermostat', 'setpoint').map(({ actual }) => actual?.value),
+    ['20', '23'],
+  );
+  assert.is(device.reads, reads + 1);
+  // A clock that was set back: what the device answers counts, and then its pushes do again.
+  remark(clock.now() - 3_600_000);
+  plugin.push('thermostat', 'setpoint', 240n);
+  await pass(bench, 100);
+  assert.is(world.broker.actual('thermostat', 'setpoint'), '24');
+  plugin.push('thermostat', 'setpoint', 250n);
+  assert.is(world.broker.actual('thermostat', 'setpoint'), '25');
+  assert.is(device.reads, reads + 2);
+});
+
 test('what is not pushed is polled on', async (bench) => {
   await serve(bench, 'temperature');
   await pass(bench, 5000);
