@@ -44,7 +44,7 @@ export const command: Command = {
     const outcomes = [...report.outcomes, kubeconfig];
     for (const outcome of outcomes) io.out(outcomeText(outcome));
     if (outcomes.every(({ action }) => action === 'kept')) io.out('Nothing was changed: all of it is good.');
-    if (outcomes.some(({ action }) => action === 'renewed')) io.out('A running cloud takes renewed certificates when it is started again.');
+    if (outcomes.some(({ action }) => action === 'renewed')) io.out('A running cloud takes renewed certificates over within a minute.');
     io.out(`For kubectl: export KUBECONFIG=${kubeconfig.file}`);
     return 0;
   },
