@@ -33,6 +33,7 @@ export class Adapter {
   readonly #tags = new Map<string, Tag>();
   readonly #alarm: Alarm;
   readonly #background = new Set<Promise<void>>();
+  readonly #endings = new Set<Promise<void>>();
   #loop: { stop: AbortController; done: Promise<void> } | undefined;
   /** Why nothing can be reached now. */
   #fault: HiveletError | undefined;
@@ -59,7 +60,7 @@ export class Adapter {
 
   #unwanted(tag: Tag): void {
     if (this.#tags.get(tag.address) === tag) this.#tags.delete(tag.address);
-    if (tag.session !== undefined) this.#run(tag.session.close(`${tag.address} is no longer used`));
+    if (tag.session !== undefined) this.#end(tag.session, `${tag.address} is no longer used`);
     if (this.#tags.size > 0 || this.#loop === undefined) return;
     this.#loop.stop.abort(new HiveletError('STOPPED', 'no Bluetooth device is used any more'));
     this.#loop = undefined;
@@ -95,7 +96,9 @@ export class Adapter {
         if (this.#fault?.message !== fault.message) log.warn('bluetooth.adapter.off', { reason: fault.message });
         this.#refuse(fault);
       } finally {
-        await Promise.allSettled(this.#sessionsOf(radio).map((session) => session.close('no Bluetooth device is used any more')));
+        for (const { session } of this.#tags.values())
+          if (session !== undefined) this.#end(session, 'no Bluetooth device is used any more');
+        await Promise.allSettled(this.#endings);
         radio?.close('the Bluetooth adapter is no longer used');
       }
       await clock.sleep(pauses.next().value, signal).catch(() => undefined);
@@ -201,8 +204,9 @@ export class Adapter {
     for (const tag of this.#tags.values()) tag.refuse(fault);
   }
 
-  #sessionsOf(radio: Radio | undefined): Session[] {
-    return radio === undefined ? [] : [...this.#tags.values()].flatMap(({ session }) => session ?? []);
+  #end(session: Session, reason: string): void {
+    const ending = session.close(reason).finally(() => this.#endings.delete(ending));
+    this.#endings.add(ending);
   }
 
   #newRests(): Generator<number, never> {

@@ -58,6 +58,8 @@ export class BluetoothConnection implements Connection<BluetoothLink, BluetoothA
     if (this.#closing.signal.aborted) return;
     this.#closing.abort(new HiveletError('STOPPED', `the connection to ${session.address} is closed`));
     if (!session.ended.aborted) release();
+    // Somebody else may use the link; if not, it is being closed.
+    if (session.ended.aborted) await session.close('it is no longer used');
   }
 
   /** One request per characteristic, however many properties are made of it. */

@@ -53,6 +53,7 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #ended = new AbortController();
   readonly #lane = new Lane();
+  #closing: Promise<void> | undefined;
   #characteristics: readonly Characteristic[] = [];
   readonly #subscriptions = new Map<Characteristic, Promise<void>>();
   /** What was written or notified last, for characteristics that cannot be read. */
@@ -205,7 +206,11 @@ export class Session {
   }
 
   /** Ends the link; resolves when the peripheral is gone, or soon after. Idempotent. */
-  async close(reason: string): Promise<void> {
+  close(reason: string): Promise<void> {
+    return (this.#closing ??= this.#close(reason));
+  }
+
+  async #close(reason: string): Promise<void> {
     const { peripheral, radio, clock } = this.#options;
     if (this.ended.aborted) return;
     this.#end(reason);

@@ -105,10 +105,11 @@ export class Link {
   }
 
   async close(): Promise<void> {
-    this.#closing.abort(new HiveletError('STOPPED', `${this.key} is closed`));
-    await this.#opening?.catch(() => undefined);
+    // Taken first: it may call itself lost as soon as it hears that it is no longer wanted.
     const connection = this.#connection;
     this.#connection = undefined;
+    this.#closing.abort(new HiveletError('STOPPED', `${this.key} is closed`));
+    await this.#opening?.catch(() => undefined);
     await connection?.close();
   }
 
