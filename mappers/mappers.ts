@@ -242,7 +242,11 @@ class NodeMappers implements Mappers {
     const mqtt = this.#options.port();
     const reporter = new Reporter({ profile, mqtt, clock, heartbeatMs: Infinity });
     return {
-      tell: (reason) => reporter.state({ word: 'unhealthy', reason }),
+      tell: (reason) => {
+        reporter.state({ word: 'unhealthy', reason });
+        reporter.allStale(reason);
+        reporter.flush();
+      },
       stop: () => {
         reporter.stop();
         mqtt.close();

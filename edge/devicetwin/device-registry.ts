@@ -1,6 +1,7 @@
 /** Owns the devices of this node in memory: the same state as the tables, read once and after a rollback. */
 import type { DeviceProfile } from '#device-models/device-profile.ts';
 import { isRecord } from '#wire/message.ts';
+import type { Doubt } from '#wire/quality.ts';
 import type { AttrRow, DeviceRow, Twin, TwinTable } from '../store/twin-table.ts';
 import type { MetaTable } from '../store/meta-table.ts';
 
@@ -104,7 +105,9 @@ export class DeviceRegistry {
     return {
       row,
       attributes: new Map(this.#table.attributes(row.id).map((attribute) => [attribute.name, attribute])),
-      twins: new Map(this.#table.twins(row.id).map((twin) => [twin.name, notBehind(twin, before?.twins.get(twin.name))])),
+      twins: new Map(
+        this.#table.twins(row.id).map((twin) => [twin.name, withDoubt(notBehind(twin, before?.twins.get(twin.name)), before, row)]),
+      ),
       profile: before?.profile,
       tolerances: before?.tolerances ?? new Map<string, number>(),
       stamps: new Set(),
@@ -120,6 +123,14 @@ function notBehind(stored: Twin, before: Twin | undefined): Twin {
   const edge = before?.actualVersion?.edge ?? 0;
   if (stored.actualVersion === undefined || edge <= stored.actualVersion.edge) return stored;
   return { ...stored, actualVersion: { ...stored.actualVersion, edge } };
+}
+
+/** How good a value is, is not stored: what was offline when we stopped has old ones. */
+function withDoubt(stored: Twin, before: Device | undefined, row: DeviceRow): Twin {
+  const wasAway = /^(offline|disconnected)$/i.test(row.state ?? '');
+  const atStart: Doubt | undefined = wasAway ? { word: 'stale', reason: row.state_reason ?? '' } : undefined;
+  const doubt = before === undefined ? atStart : before.twins.get(stored.name)?.doubt;
+  return doubt === undefined || stored.actual === undefined ? stored : { ...stored, doubt };
 }
 
 export function setProfile(device: Device, profile: DeviceProfile | undefined): void {

@@ -87,6 +87,23 @@ test('how good a value is goes up without a new version, and comes again with th
   await here.hub.report('d1/temperature', (twin) => twin !== null && twin?.quality === undefined, from);
 });
 
+test('after a restart the values of a device that was offline are stale until it reports', async () => {
+  const devices = [entry('d1', { temperature: undefined })];
+  const here = await startLinkedEdge(devices);
+  await here.report('d1', '21');
+  here.mqtt.publish('$hw/events/device/d1/state/update', JSON.stringify({ state: 'offline', reason: 'no answer' }));
+  await here.mqtt.message('the state', ({ topic }) => topic.endsWith('/state/update/result'));
+  await here.stop();
+  const again = await startLinkedEdge(devices, { hub: here.hub, dataDir: here.dataDir });
+  assert.equal((await again.twins('d1'))['temperature']?.actual?.metadata, {
+    timestamp: (await again.twins('d1'))['temperature']?.actual?.metadata?.timestamp,
+    quality: 'stale',
+    reason: 'no answer',
+  });
+  await again.report('d1', '21');
+  await again.hub.report('d1/temperature', (twin) => twin !== null && twin?.actual !== undefined && twin.quality === undefined);
+});
+
 test('an object of another module is acknowledged too', async () => {
   const here = await startLinkedEdge([]);
   for (const operation of ['insert', 'update', 'delete']) {
