@@ -22,9 +22,10 @@ import { columns } from './twins/columns.ts';
 export const command: Command = {
   usage: ['ca status [--json]', 'ca rotate', 'ca drop-old [--force]'],
   about: [
-    '`rotate` makes a new authority beside the one in use. Running clouds and boards take it over by themselves: boards trust both and get certificates of',
-    'the new one, then hub and API server show certificates of it. `status` shows who still needs the old one; `drop-old` ends the trust in it once nobody does.',
-    'Nothing has to be started again. Boards that are away meanwhile follow when they come back: wait for them, or drop with --force and join them again.',
+    '`rotate` makes a new authority beside the one in use. Running clouds and boards take it over by themselves: boards trust both and get',
+    'certificates of the new one, then hub and API server show certificates of it. `status` shows who still needs the old one; `drop-old` ends',
+    'the trust in it once nobody does. Nothing has to be started again. Boards that are away meanwhile follow when they come back: wait for them,',
+    'or drop with --force and join them again.',
   ],
   flags: {
     ...clusterFlags,

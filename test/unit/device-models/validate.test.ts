@@ -152,11 +152,12 @@ test('addresses and times are not taken for the numbers and dates of YAML 1.1', 
 });
 
 test('no published sample and no sample of ours is refused', () => {
-  for (const folder of ['../../fixtures/yaml/', '../../../device-models/samples/']) {
+  for (const folder of ['../../fixtures/yaml/', '../../../device-models/samples/', '../../../device-models/samples/as-in-kubeedge/']) {
     const url = new URL(folder, import.meta.url);
-    const files = readdirSync(url).map((file) => ({ file, text: readFileSync(new URL(file, url), 'utf8') }));
+    const names = readdirSync(url).filter((file) => file.endsWith('.yaml'));
+    const files = names.map((file) => ({ file, text: readFileSync(new URL(file, url), 'utf8') }));
     const { findings, devices } = validateYaml(files);
-    assert.ok(devices >= 2);
+    assert.ok(devices >= 1);
     assert.equal(findings.filter(({ severity }) => severity === 'refuse').map(formatFinding), []);
   }
 });
