@@ -56,7 +56,9 @@ export class BluetoothConnection implements Connection<BluetoothLink, BluetoothA
   async close(): Promise<void> {
     const { session, release } = this.#options;
     if (this.#closing.signal.aborted) return;
-    this.#closing.abort(new HiveletError('STOPPED', `the connection to ${session.address} is closed`));
+    const stopped = new HiveletError('STOPPED', `the connection to ${session.address} is closed`);
+    // What still waits is told why the link was lost, and not that it was tidied up.
+    this.#closing.abort(session.ended.aborted ? session.ended.reason : stopped);
     if (!session.ended.aborted) release();
     // Somebody else may use the link; if not, it is being closed.
     if (session.ended.aborted) await session.close('it is no longer used');
