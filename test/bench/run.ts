@@ -2,6 +2,7 @@
 import { cpus, release } from 'node:os';
 import { parseArgs } from 'node:util';
 import { diskBaseline, diskCost, throughput } from './loads.ts';
+import { mapperProcesses } from './mapper-processes.ts';
 import { idleMemory, memoryAfterUpdates, startUp } from './memory.ts';
 import { patchToRegister } from './patch.ts';
 import { print } from './programs.ts';
@@ -22,6 +23,7 @@ const measurements: Record<string, () => Promise<void>> = {
   start: () => startUp(values.quick ? 3 : 11),
   idle: () => idleMemory(values.quick ? 10 : 60),
   memory: () => memoryAfterUpdates(values.quick ? 20_000 : 100_000),
+  'mapper-processes': () => mapperProcesses(values.quick ? 10 : 60),
   wear: () => wear(30, values.quick ? 60 : 330),
   registers: () => registers(values.quick ? 10 : 60, false),
   'registers-cloud': () => registers(values.quick ? 10 : 60, true),
