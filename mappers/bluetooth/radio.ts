@@ -186,7 +186,8 @@ function unusable(error: unknown): HiveletError {
   const message = messageOf(error);
   const failure = ['EAFNOSUPPORT', 'ENODEV', 'EPERM', 'EACCES'].find((name) => code === name || message.includes(name));
   const texts: Readonly<Record<string, string>> = {
-    EAFNOSUPPORT: 'the kernel of this machine has no Bluetooth: load its module (`modprobe bluetooth`), or use a machine that has it',
+    EAFNOSUPPORT:
+      'there is no Bluetooth in the kernel (`modprobe bluetooth`), or the service may not use it: run the mapper as a unit of its own (README, "Attach a SensorTag")',
     ENODEV: 'there is no Bluetooth adapter: plug one in, or switch it on (`rfkill unblock bluetooth`)',
     EPERM: NO_RIGHT,
     EACCES: NO_RIGHT,
