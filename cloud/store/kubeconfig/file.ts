@@ -192,13 +192,35 @@ function pemOf(holder: Section, field: string): Source | undefined {
   if (data !== undefined) {
     const text = Buffer.from(data, 'base64').toString('utf8');
     if (!text.includes('-----BEGIN ')) throw invalid(holder.file, `${holder.where}.${field}-data is not PEM in base64`);
-    return () => text;
+    return inline(holder.file, field, text);
   }
   const path = textOf(holder.fields[field]);
   if (path === undefined) return undefined;
   const file = fileOf(holder, field, path);
   if (!file.text.includes('-----BEGIN ')) throw invalid(holder.file, `${holder.where}.${field}: ${path} is not PEM`);
   return () => file.text;
+}
+
+/** A kubeconfig of ours is written anew when its authority changes. What cannot be read any more counts as it was. */
+function inline(file: string, field: string, text: string): Source {
+  const whole = new FileText(file);
+  let [seen, pem] = [whole.text, text];
+  return () => {
+    if (whole.text === seen) return pem;
+    seen = whole.text;
+    try {
+      const { ca, cert, key } = readKubeconfig(file);
+      pem =
+        new Map([
+          ['certificate-authority', ca],
+          ['client-certificate', cert],
+          ['client-key', key],
+        ]).get(field) ?? pem;
+    } catch {
+      // Somebody is writing it by hand.
+    }
+    return pem;
+  };
 }
 
 /** Paths in a kubeconfig are relative to the file. */

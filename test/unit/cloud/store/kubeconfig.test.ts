@@ -159,4 +159,16 @@ test('inside a cluster the service account is used', () => {
   assert.throws(() => readInClusterAccess({}), /not inside a cluster/);
 });
 
+test('an authority inside the kubeconfig is read anew too, when the file was written again; a file that is half written does no harm', () => {
+  const file = path.join(tempDir(), 'kubeconfig');
+  writeKubeconfig(file, { server: 'https://127.0.0.1:6443', ca: PEM, token: 'abc' });
+  const access = readKubeconfig(file);
+  writeKubeconfig(file, { server: 'https://127.0.0.1:6443', ca: `${PEM}${PEM}`, token: 'abc' });
+  assert.is(access.ca, `${PEM}${PEM}`);
+  writeFileSync(file, 'clusters: [');
+  assert.is(access.ca, `${PEM}${PEM}`);
+  writeKubeconfig(file, { server: 'https://127.0.0.1:6443', ca: PEM, token: 'abc' });
+  assert.is(access.ca, PEM);
+});
+
 test.run();
