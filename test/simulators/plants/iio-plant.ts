@@ -12,6 +12,7 @@ class Sensor {
   readonly #name: string;
   #text = '0';
   #gone = false;
+  #failing = false;
 
   constructor(root: string, index: number) {
     this.#files = new SensorFiles({ root, index });
@@ -25,6 +26,7 @@ class Sensor {
   async appear(): Promise<void> {
     this.#gone = false;
     await this.#files.make(this.#name);
+    await this.#files.fail('trouble', this.#failing);
     await this.#show();
   }
 
@@ -39,6 +41,7 @@ class Sensor {
   }
 
   fail(failing: boolean): Promise<void> {
+    this.#failing = failing;
     return this.#gone ? Promise.resolve() : this.#files.fail('trouble', failing);
   }
 
