@@ -15,7 +15,7 @@ import type { HttpsService } from './cloudhub/https-service.ts';
 import type { NodeHandlers } from './cloudhub/node-link.ts';
 import type { NewUpload, UploadStore } from './cloudhub/upload-store.ts';
 import type { settings } from './config.ts';
-import { DeviceController } from './devicecontroller/devicecontroller.ts';
+import { DeviceController, type DeviceControllerOptions } from './devicecontroller/devicecontroller.ts';
 import { Downstream } from './edgecontroller/downstream/downstream.ts';
 import { ObjectTalk } from './edgecontroller/downstream/object-talk.ts';
 import { EdgeController, type EdgeControllerOptions } from './edgecontroller/edgecontroller.ts';
@@ -88,6 +88,7 @@ export async function compose(options: CloudParts): Promise<CloudModules> {
     wanted: (node, key) => downstream.look(node, key).state === 'wanted',
   });
   const devices: DeviceController = devicesOf(options, nodes, {
+    names: (...named) => downstream.names(...named),
     dropLinks: () => hub.dropLinks(),
     clusterChanged: () => [nodes, downstream, sync].forEach((module) => module.startAnew(OTHER_CLUSTER)),
   });
@@ -108,11 +109,7 @@ export async function compose(options: CloudParts): Promise<CloudModules> {
       rotation.connected(link);
     },
     handlers: handlersOf({ rotation, nodes, devices, sync, talk, uploads, clock }),
-    owns: {
-      device: (node, id) => devices.binds(node, id),
-      object: (node, key) => downstream.uses(node, key),
-      podElsewhere: (node, pod) => (downstream.nodeOf(pod) ?? node) !== node,
-    },
+    owns: ownershipOf(devices, downstream),
   });
   const admission = await admissionOf(options, { site, context: () => devices.reviewContext, leads: election.leads });
   return { hub, https, devices, modules: inOrder(config, { election, joining, devices, admission, nodes, downstream, sync, hub }) };
@@ -153,6 +150,15 @@ function hubSettings(
   };
 }
 
+/** What belongs to which node, as the controllers know it. */
+function ownershipOf(devices: DeviceController, downstream: Downstream): CloudHubOptions['owns'] {
+  return {
+    device: (node, id) => devices.binds(node, id),
+    object: (node, key) => downstream.uses(node, key),
+    podElsewhere: (node, pod) => (downstream.nodeOf(pod) ?? node) !== node,
+  };
+}
+
 /** Which room takes which message of a node. */
 function handlersOf(rooms: {
   rotation: Rotation;
@@ -178,7 +184,7 @@ function handlersOf(rooms: {
 function devicesOf(
   { api, config }: CloudParts,
   nodes: EdgeController,
-  ports: { dropLinks: () => void; clusterChanged: () => void },
+  ports: Pick<DeviceControllerOptions, 'dropLinks' | 'clusterChanged' | 'names'>,
 ): DeviceController {
   const duties = config.get('modules.edgeController.enable')
     ? { duties: { of: (node: string | undefined) => nodes.duty(node), confirm: (node: string | undefined) => nodes.confirm(node) } }

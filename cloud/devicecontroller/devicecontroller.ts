@@ -5,6 +5,7 @@ import { HiveletError } from '#beehive/errors.ts';
 import type { Context, Health, Module } from '#beehive/module.ts';
 import { fieldsOf } from '#device-models/fields.ts';
 import type { ReviewContext } from '#device-models/review.ts';
+import { secretsNamedIn } from '#device-models/secret-reference.ts';
 import { contentObject, responseTo, type BeehiveMessage } from '#wire/message.ts';
 import { lastSeen, membershipDetail } from '#wire/resources.ts';
 import {
@@ -23,6 +24,7 @@ import { Reflector } from '../store/kubeconfig/reflector.ts';
 import { caughtUp } from './catch-up.ts';
 import { installDefinitions } from './crds.ts';
 import { DeviceBook } from './device-book.ts';
+import type { DeviceView } from './device-view.ts';
 import { ModelSummaries } from './model-summary.ts';
 import { NodeSync, type NodeSession } from './node-sync.ts';
 import { reviewContextOf } from './review-context.ts';
@@ -39,6 +41,8 @@ export interface DeviceControllerOptions {
   dropLinks: () => void;
   /** The API is that of another cluster now: whoever keeps copies of its objects must start anew. */
   clusterChanged: () => void;
+  /** Which Secrets the device of this name on this node names; of its own namespace. */
+  names?: (node: string, device: string, secrets: readonly { namespace: string; name: string }[]) => void;
   /** Which of several replicas writes what; absent: this one everything. */
   duties?: Duties;
 }
@@ -187,7 +191,10 @@ export class DeviceController implements Module {
     const apiVersion = apiVersionOf({ ...devices, version });
     const book: DeviceBook = new DeviceBook({
       model: (key) => reflectors.models.objects.get(key),
-      bindingChanged: (node, name) => this.#sessions.get(node)?.sync.changed(name),
+      bindingChanged: (node, name) => {
+        this.#options.names?.(node, name, secretsOf(book.bound(node, name)));
+        this.#sessions.get(node)?.sync.changed(name);
+      },
       statusChanged: (key) => reported.statusChanged(key),
     });
     const reported: Reported = new Reported({
@@ -307,6 +314,14 @@ export class DeviceController implements Module {
       await clock.sleep(API_RETRY_MS, signal);
     }
   }
+}
+
+/** Those of other namespaces are not for it. */
+function secretsOf(view: DeviceView | undefined): { namespace: string; name: string }[] {
+  if (view === undefined) return [];
+  const { protocolConfig, properties } = view.profile;
+  const named = secretsNamedIn([protocolConfig, properties.map(({ visitor }) => visitor?.config)]);
+  return named.filter(({ namespace }) => namespace === view.namespace);
 }
 
 function stateOf(node: KubeObject | undefined): 'ready' | 'lost' | 'missing' {

@@ -1,13 +1,14 @@
 /** Owns the downstream module: a copy of the objects that edge nodes are to have, and which node is to have which of them. */
 import { HiveletError } from '#beehive/errors.ts';
 import type { Context, Health, Module } from '#beehive/module.ts';
+import { FOR_DEVICES } from '#device-models/secret-reference.ts';
 import { isKubeError, keyOf, nodes, pods, services, type KubeApi, type KubeObject } from '../../store/kube-api.ts';
 import { Reflector } from '../../store/kubeconfig/reflector.ts';
 import { EDGE_LABEL, isEdgeNode } from '../node-registration.ts';
 import { downKey, downTypes, parseDownKey, type DownName, type DownType } from './down-key.ts';
 import { confirmUnwanted, listAll } from './live-check.ts';
 import { Loads } from './loads.ts';
-import { LocationCache } from './location-cache.ts';
+import { LocationCache, type Named } from './location-cache.ts';
 import { nodeOf } from './references.ts';
 
 /** What is known of one object for one node. */
@@ -41,6 +42,8 @@ const PATIENCE_MS = 5000;
 export class Downstream implements Module {
   readonly name = 'downstream';
   readonly #options: DownstreamOptions;
+  /** Of devices, by node and name; told before this starts too. */
+  readonly #named = new Map<string, Named>();
   #parts: Parts | undefined;
 
   constructor(options: DownstreamOptions) {
@@ -50,6 +53,7 @@ export class Downstream implements Module {
   async start(context: Context): Promise<void> {
     const parts = this.#build(context);
     this.#parts = parts;
+    for (const [id, named] of this.#named) parts.location.putNamed(id, named);
     const begin = (type: DownType): Promise<void> => {
       parts.reading.add(type);
       shelfOf(parts, type).start();
@@ -84,9 +88,22 @@ export class Downstream implements Module {
     this.#parts?.context.failed(new HiveletError('KUBE_API', reason));
   }
 
-  /** A pod of the node uses it, whether it exists or not. */
+  /** A pod of the node uses it, whether it exists or not; or a device of it names it, and it is a Secret that is meant for devices. */
   uses(node: string, key: string): boolean {
-    return this.#parts?.location.uses(node, key) === true;
+    const name = parseDownKey(key);
+    if (this.#parts === undefined || name === undefined || !this.#parts.location.uses(node, key)) return false;
+    if (!this.#parts.location.namedOnly(node, key)) return true;
+    return shelfOf(this.#parts, name.type).objects.get(keyOf(name))?.metadata.labels?.[FOR_DEVICES.label] === FOR_DEVICES.value;
+  }
+
+  /** The Secrets that a device of the node names; none: it names none any more. */
+  names(node: string, device: string, secrets: readonly { namespace: string; name: string }[]): void {
+    const id = `${node}/${device}`;
+    if (secrets.length === 0 && !this.#named.has(id)) return;
+    const named = secrets.length === 0 ? undefined : { node, keys: new Set(secrets.map((name) => downKey('secret', name))) };
+    if (named === undefined) this.#named.delete(id);
+    else this.#named.set(id, named);
+    this.#parts?.location.putNamed(id, named);
   }
 
   /** The node that the pod is bound to; undefined when the pod is of no edge node, or not known. */
@@ -116,8 +133,8 @@ export class Downstream implements Module {
       return own === undefined ? { state: 'unwanted' } : { state: 'wanted', object: own };
     }
     if (!this.#isRead(this.#parts, name, node)) return { state: 'unknown' };
-    const used = location.uses(node, key);
-    if (!used && name.type !== 'pod') return { state: 'unwanted' };
+    const used = this.uses(node, key);
+    if (!used && name.type !== 'pod') return { state: loads.has(key) ? 'unknown' : 'unwanted' };
     const object = used ? shelf.objects.get(keyOf(name)) : undefined;
     // A pod goes after what it uses.
     const waits = name.type === 'pod' && loads.size > 0 && [...location.usedBy(name)].some((each) => loads.has(each));

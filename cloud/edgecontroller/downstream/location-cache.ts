@@ -20,6 +20,12 @@ interface Located {
   keys: ReadonlySet<string>;
 }
 
+/** What a device of a node names. */
+export interface Named {
+  node: string;
+  keys: ReadonlySet<string>;
+}
+
 const NONE: ReadonlySet<string> = new Set();
 
 /** Bounded by the pods of edge nodes and the services of their namespaces. */
@@ -32,6 +38,10 @@ export class LocationCache {
   readonly #services = new Map<string, Map<string, KubeObject>>();
   /** Node -> key -> how many of its pods use it. */
   readonly #uses = new Map<string, Map<string, number>>();
+  /** Node and device -> what it names. */
+  readonly #named = new Map<string, Named>();
+  /** Node and key -> how many of its devices name it. */
+  readonly #namings = new Map<string, number>();
   /** Key -> nodes. */
   readonly #users = new Map<string, Set<string>>();
 
@@ -57,6 +67,28 @@ export class LocationCache {
 
   nodeOf(pod: { namespace: string; name: string }): string | undefined {
     return this.#pods.get(keyOf(pod))?.node;
+  }
+
+  /** Only devices of the node name it, no pod uses it. */
+  namedOnly(node: string, key: string): boolean {
+    return this.#uses.get(node)?.get(key) === this.#namings.get(`${node} ${key}`);
+  }
+
+  /** `id` is that of a device on its node. */
+  putNamed(id: string, now: Named | undefined): void {
+    const before = this.#named.get(id);
+    if (now === undefined) this.#named.delete(id);
+    else this.#named.set(id, now);
+    for (const key of before?.keys ?? NONE) this.#countNaming(before?.node ?? '', key, -1);
+    for (const key of now?.keys ?? NONE) this.#countNaming(now?.node ?? '', key, 1);
+    this.#replace(before, now);
+  }
+
+  #countNaming(node: string, key: string, by: number): void {
+    const place = `${node} ${key}`;
+    const count = (this.#namings.get(place) ?? 0) + by;
+    if (count > 0) this.#namings.set(place, count);
+    else this.#namings.delete(place);
   }
 
   /** What this pod uses, itself too. */
@@ -137,7 +169,7 @@ export class LocationCache {
   }
 
   /** What is new is counted first, so that an object that both use is never let go. */
-  #replace(before: Located | undefined, now: Located | undefined): void {
+  #replace(before: Named | undefined, now: Named | undefined): void {
     const same = before?.node === now?.node;
     for (const key of now?.keys ?? NONE) if (!same || before?.keys.has(key) !== true) this.#count(now?.node ?? '', key);
     // The pod is the last one of its keys: it goes before what it used.

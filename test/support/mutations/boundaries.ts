@@ -108,6 +108,20 @@ const boards: readonly Mutation[] = [
 
 const authors: readonly Mutation[] = [
   {
+    check: 'a named Secret goes down only when it is meant for devices',
+    file: 'cloud/edgecontroller/downstream/downstream.ts',
+    from: 'if (!this.#parts.location.namedOnly(node, key)) return true;',
+    to: 'if (name.name) return true;',
+    tests: ['test/security/named-secrets.test.ts'],
+  },
+  {
+    check: 'a named Secret is of the namespace of its Device',
+    file: 'cloud/devicecontroller/devicecontroller.ts',
+    from: 'namespace === view.namespace',
+    to: 'namespace !== view.key',
+    tests: ['test/security/named-secrets.test.ts'],
+  },
+  {
     check: 'no .. in a reference',
     file: REFERENCES,
     from: " || written.split('/').includes('..') || steps.includes('..')",
