@@ -40,7 +40,7 @@ prove: $(INSTALLED) ## takes each security check out of a copy of the sources an
 	@$(NODE) test/support/mutations/prove.ts $(ARGS)
 
 soak: dist/.built ## the long forms of the tests that run for two minutes in `make test`
-	@SOAK=1 $(NODE) test/run.ts --timeout=86400 soak $(ARGS)
+	@SOAK=1 $(NODE) test/run.ts --timeout=86400 soak replicas $(ARGS)
 
 clean: ## remove what was built, the packages, and the demo's data
 	rm -rf dist node_modules .hivelet
