@@ -31,6 +31,8 @@ export interface PluginRow {
   readonly plugin: string;
   readonly load: PluginLoader;
   readonly placement: Placement;
+  /** It has files in the data directory, which a service of its own cannot see. */
+  readonly hasFiles?: true;
 }
 
 /** Keys are protocol names in lower case, aliases included. Each plugin is loaded once, however many names it has. */
@@ -55,6 +57,7 @@ export function createPluginTable(options: PluginOptions = {}): ReadonlyMap<stri
     plugin: 'opcua',
     // The client of OPC UA takes 60 MB.
     placement: 'child',
+    hasFiles: true,
     load: once(async () => (await import('./opcua/plugin.ts')).createOpcuaPlugin({ ...options.opcua, secrets: options.secrets })),
   };
   return new Map<string, PluginRow>([
@@ -73,7 +76,7 @@ export function createPluginTable(options: PluginOptions = {}): ReadonlyMap<stri
 /** In a process of their own, because they are of others; a name that is ours stays ours. */
 function externalRows(folder: string | undefined): [protocol: string, row: PluginRow][] {
   const found = folder === undefined ? [] : findExternalPlugins(folder);
-  return found.map(({ name, load }) => [name, { plugin: name, placement: 'child', load: once(load) }]);
+  return found.map(({ name, load }) => [name, { plugin: name, placement: 'child', hasFiles: true, load: once(load) }]);
 }
 
 /** The loaders alone, for who runs all plugins in its own process. */

@@ -10,11 +10,12 @@ const PLACES: readonly string[] = ['inside', 'child', 'service'] satisfies Place
 interface Row {
   readonly plugin: string;
   readonly placement: Placement;
+  readonly hasFiles?: true;
 }
 
 /**
  * Plugin -> place. `wanted`: the setting modules.mapperHost.placement, a protocol name in any case -> place.
- * Throws CONFIG_INVALID for a name or a place that there is not.
+ * Throws CONFIG_INVALID for a name or a place that there is not, and for a service that could not reach its files.
  */
 export function placesOf(table: ReadonlyMap<string, Row>, wanted: Readonly<Record<string, string>>): ReadonlyMap<string, Place> {
   const places = new Map<string, Place>([...table.values()].map(({ plugin, placement }) => [plugin, placement]));
@@ -22,6 +23,8 @@ export function placesOf(table: ReadonlyMap<string, Row>, wanted: Readonly<Recor
     const row = table.get(protocol.toLowerCase());
     if (row === undefined) throw refused(protocol, `is no protocol that a plugin serves; use ${[...table.keys()].join(', ')}`);
     if (!isPlace(place)) throw refused(protocol, `is ${JSON.stringify(place)}; use ${PLACES.join(', ')}`);
+    if (place === 'service' && row.hasFiles === true)
+      throw refused(protocol, `cannot be service: the plugin ${row.plugin} has files in the data directory; use child`);
     places.set(row.plugin, place);
   }
   return places;

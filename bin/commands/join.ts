@@ -1,5 +1,6 @@
 /** Owns `hivelet join`: this board becomes a node of a cloud. Its key is made here and never leaves. */
 import { type X509Certificate, createPrivateKey } from 'node:crypto';
+import path from 'node:path';
 import { text as readAll } from 'node:stream/consumers';
 import type { Clock } from '#beehive/clock.ts';
 import { loadConfig } from '#beehive/config-file.ts';
@@ -94,7 +95,8 @@ async function configOf({ flags, dataDir }: Invocation) {
 /** Plugins that edgecore.yaml makes services of their own. */
 async function mapperServices(invocation: Invocation): Promise<string[]> {
   const placement = (await configOf(invocation)).get('modules.mapperHost.placement');
-  return [...placesOf(createPluginTable(), placement)].flatMap(([plugin, place]) => (place === 'service' ? [plugin] : []));
+  const table = createPluginTable({ externalFolder: path.join(invocation.dataDir, 'edge', 'plugins') });
+  return [...placesOf(table, placement)].flatMap(([plugin, place]) => (place === 'service' ? [plugin] : []));
 }
 
 async function nodeName(invocation: Invocation): Promise<string> {

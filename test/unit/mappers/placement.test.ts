@@ -26,6 +26,11 @@ for (const [what, wanted, message] of [
     /^modules\.mapperHost\.placement\.x10 is no protocol that a plugin serves; use modbus, /,
   ],
   ['a place that there is not', { modbus: 'outside' }, /^modules\.mapperHost\.placement\.modbus is "outside"; use inside, child, service$/],
+  [
+    'a service that could not see its files',
+    { 'opc-ua': 'service' },
+    /^modules\.mapperHost\.placement\.opc-ua cannot be service: the plugin opcua has files in the data directory; use child$/,
+  ],
 ] as const) {
   test(`${what} is told at the start`, () => {
     try {
