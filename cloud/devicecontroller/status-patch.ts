@@ -1,6 +1,7 @@
 /** Owns which JSON patch brings a Device's status to what the edge said: single entries by tested index, never a whole list of twins, never desired. */
 import { fieldsOf, textOf } from '#device-models/fields.ts';
 import { doubtMetadata } from '#wire/quality.ts';
+import { clockMetadata } from '#wire/unset-clock.ts';
 import { sameOutcome } from '#wire/write-outcome.ts';
 import type { JsonPatchOperation, KubeObject } from '../store/kube-api.ts';
 import { readWriteStatus, writeStatus } from './api-status.ts';
@@ -118,7 +119,8 @@ function indexOf(entries: readonly unknown[], propertyName: string): number {
 }
 
 function reportedOf({ value, type, timestampMs, doubt }: ReportedValue): Record<string, unknown> {
-  return { value, metadata: { timestamp: String(timestampMs), type, quality: 'good', ...doubtMetadata(doubt) } };
+  const clock = clockMetadata(timestampMs);
+  return { value, metadata: { timestamp: String(timestampMs), type, ...clock, quality: 'good', ...doubtMetadata(doubt) } };
 }
 
 /** The time-stamp alone makes no difference. Without a word of it a value is good. */

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { MsgAttr, MsgTwin } from '#wire/device-messages.ts';
 import { doubtMetadata, type Doubt } from '#wire/quality.ts';
 import { deviceTopic } from '#wire/topics.ts';
+import { clockMetadata } from '#wire/unset-clock.ts';
 import type { WriteOutcome } from '#wire/write-outcome.ts';
 import type { Twin, TwinSide } from '../store/twin-table.ts';
 import type { Fault } from './payloads.ts';
@@ -41,7 +42,7 @@ function expectedOf(side: TwinSide, write: WriteOutcome | undefined): MsgTwin['e
 
 function actualOf(side: TwinSide, doubt: Doubt | undefined): MsgTwin['actual'] {
   const { value, timestamp } = side;
-  return doubt === undefined ? valueOf(side) : { value, metadata: { timestamp, ...doubtMetadata(doubt) } };
+  return { value, metadata: { timestamp, ...clockMetadata(timestamp), ...doubtMetadata(doubt) } };
 }
 
 /** A twin without versions: they stay between edge and cloud. Whose value is good and never was written has KubeEdge's form. */

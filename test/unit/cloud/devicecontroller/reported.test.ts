@@ -59,7 +59,7 @@ function twinReport(values: Record<string, string>, edge: number, hivelet?: Reco
   const twin = Object.fromEntries(
     Object.entries(values).map(([name, value]) => [
       name,
-      { actual: { value, metadata: { timestamp: 77 } }, metadata: { type: 'int' }, actual_version: { cloud: 0, edge } },
+      { actual: { value, metadata: { timestamp: 1_800_000_000_077 } }, metadata: { type: 'int' }, actual_version: { cloud: 0, edge } },
     ]),
   );
   return message('device/thermo/twin/edge_updated', { event_id: 'e', timestamp: 1, twin, ...(hivelet === undefined ? {} : { hivelet }) });
@@ -75,9 +75,9 @@ test('a report goes into the status, is answered as KubeEdge answers, and desire
     {
       propertyName: 'setpoint',
       desired: { value: '21', metadata: { type: 'int' } },
-      reported: { value: '21', metadata: { timestamp: '77', type: 'int', quality: 'good' } },
+      reported: { value: '21', metadata: { timestamp: '1800000000077', type: 'int', quality: 'good' } },
     },
-    { propertyName: 'temperature', reported: { value: '19', metadata: { timestamp: '77', type: 'int', quality: 'good' } } },
+    { propertyName: 'temperature', reported: { value: '19', metadata: { timestamp: '1800000000077', type: 'int', quality: 'good' } } },
   ]);
   assert.equal(
     answers.map(({ route, header, content }) => [route, header.parent_msg_id, content]),

@@ -11,7 +11,7 @@ const NOW = Date.UTC(2026, 5, 1, 12);
 const ready = { type: 'Ready', status: 'True', reason: 'DeviceOnline', message: 'the device answers' } as const;
 
 function reports(values: Record<string, string>): Map<string, ReportedValue> {
-  return new Map(Object.entries(values).map(([name, value]) => [name, { value, type: 'int', timestampMs: 9 }]));
+  return new Map(Object.entries(values).map(([name, value]) => [name, { value, type: 'int', timestampMs: 1_800_000_000_009 }]));
 }
 
 function wanted(over: Partial<WantedStatus> = {}): WantedStatus {
@@ -40,7 +40,11 @@ test('a reported value goes into its own entry, whose name is tested at the inde
   const object = withTwins({ propertyName: 'other' }, { propertyName: 'setpoint', desired: { value: '21' }, reported: { value: '' } });
   assert.equal(planStatus(object, wanted({ twins: reports({ setpoint: '20' }) }), NOW), [
     { op: 'test', path: '/status/twins/1/propertyName', value: 'setpoint' },
-    { op: 'add', path: '/status/twins/1/reported', value: { value: '20', metadata: { timestamp: '9', type: 'int', quality: 'good' } } },
+    {
+      op: 'add',
+      path: '/status/twins/1/reported',
+      value: { value: '20', metadata: { timestamp: '1800000000009', type: 'int', quality: 'good' } },
+    },
   ]);
 });
 
@@ -51,14 +55,20 @@ test('the same value with another time-stamp is no write; another type is', () =
   assert.is(planStatus(entry('string'), wanted({ twins: reports({ setpoint: '20' }) }), NOW).length, 2);
 });
 
+test('a time that was taken before the clock of the node was set is marked', () => {
+  const twins = new Map([['setpoint', { value: '20', type: 'int', timestampMs: 86_400_000 }]]);
+  const [twin] = after(withTwins(), wanted({ twins })).twins as { reported: { metadata: Record<string, string> } }[];
+  assert.equal(twin?.reported.metadata, { timestamp: '86400000', type: 'int', clock: 'unset', quality: 'good' });
+});
+
 test('a value that is no longer good says why; one that says nothing of it is good', () => {
   const doubted = (word: 'stale' | 'bad'): ReadonlyMap<string, ReportedValue> =>
-    new Map([['setpoint', { value: '20', type: 'int', timestampMs: 9, doubt: { word, reason: 'no answer' } }]]);
-  const object = withTwins({ propertyName: 'setpoint', reported: { value: '20', metadata: { timestamp: '9', type: 'int' } } });
+    new Map([['setpoint', { value: '20', type: 'int', timestampMs: 1_800_000_000_009, doubt: { word, reason: 'no answer' } }]]);
+  const object = withTwins({ propertyName: 'setpoint', reported: { value: '20', metadata: { timestamp: '1800000000009', type: 'int' } } });
   assert.equal(after(object, wanted({ twins: doubted('bad') })).twins, [
     {
       propertyName: 'setpoint',
-      reported: { value: '20', metadata: { timestamp: '9', type: 'int', quality: 'bad', reason: 'no answer' } },
+      reported: { value: '20', metadata: { timestamp: '1800000000009', type: 'int', quality: 'bad', reason: 'no answer' } },
     },
   ]);
   const bad = { ...object, status: after(object, wanted({ twins: doubted('bad') })) };
@@ -75,7 +85,7 @@ test('a file that was applied again, with reported: "", heals', () => {
     {
       propertyName: 'setpoint',
       desired: { value: '21' },
-      reported: { value: '20', metadata: { timestamp: '9', type: 'int', quality: 'good' } },
+      reported: { value: '20', metadata: { timestamp: '1800000000009', type: 'int', quality: 'good' } },
     },
   ]);
 });

@@ -14,8 +14,9 @@ import {
 } from '#edge/devicetwin/publications.ts';
 
 const envelope = { eventId: 'e', now: 5 };
-const side = (value: string): { value: string; timestamp: number } => ({ value, timestamp: 3 });
-const shown = (value: string): { value: string; metadata: { timestamp: number } } => ({ value, metadata: { timestamp: 3 } });
+const STAMP = 1_800_000_000_003;
+const side = (value: string): { value: string; timestamp: number } => ({ value, timestamp: STAMP });
+const shown = (value: string): { value: string; metadata: { timestamp: number } } => ({ value, metadata: { timestamp: STAMP } });
 
 function twin(name: string, rest: Partial<Twin> = {}): Twin {
   return {
@@ -118,7 +119,7 @@ test('twin/get shows every living twin; the own host is told what was reached', 
   const twins = [twin('p'), twin('gone', { type: 'deleted' })];
   assert.equal(body(twinGetResult('d', envelope, { twins, ours: false })), { event_id: 'e', timestamp: 5, twin: { p: whole } });
   const ours = body(twinGetResult('d', envelope, { twins, ours: true })) as { twin: { p: { expected: { metadata: object } } } };
-  assert.equal(ours.twin.p.expected.metadata, { timestamp: 3, settled: true });
+  assert.equal(ours.twin.p.expected.metadata, { timestamp: STAMP, settled: true });
   assert.equal(body(twinGetResult('d', envelope, { twins: [], ours: false })).twin, {});
 });
 

@@ -8,13 +8,13 @@ import { readTwinUpdate } from '#edge/devicetwin/payloads.ts';
 import { plainTwin } from '#edge/devicetwin/publications.ts';
 import { mergeLocal, type Merge } from '#edge/devicetwin/twin.ts';
 
-const NOW = 2000;
+const NOW = 1_800_000_002_000;
 const bad = { word: 'bad', reason: 'ILLEGAL DATA ADDRESS' } as const;
 const stored: Twin = {
   name: 'p',
   type: 'float',
   optional: false,
-  actual: { value: '20', timestamp: 1000 },
+  actual: { value: '20', timestamp: 1_800_000_001_000 },
   actualVersion: { cloud: 0, edge: 3 },
   settled: false,
 };
@@ -56,15 +56,20 @@ test('where there is no value nothing is doubted, and no twin is made for it', (
 test('the metadata shows it; a good value has the form of KubeEdge', () => {
   assert.equal(plainTwin(local(stored, { quality: bad }).twin).actual, {
     value: '20',
-    metadata: { timestamp: 1000, quality: 'bad', reason: 'ILLEGAL DATA ADDRESS' },
+    metadata: { timestamp: 1_800_000_001_000, quality: 'bad', reason: 'ILLEGAL DATA ADDRESS' },
   });
-  assert.equal(plainTwin(stored).actual, { value: '20', metadata: { timestamp: 1000 } });
+  assert.equal(plainTwin(stored).actual, { value: '20', metadata: { timestamp: 1_800_000_001_000 } });
+});
+
+test('a time that a board without a set clock took is marked as such', () => {
+  const { actual } = plainTwin({ ...stored, actual: { value: '20', timestamp: 86_400_000 } });
+  assert.equal(actual?.metadata, { timestamp: 86_400_000, clock: 'unset' });
 });
 
 test('a reading keeps its time, unless that is in the future', () => {
   const stamp = (timestamp: number): number | undefined =>
     local(stored, { actual: { value: '21', metadata: { timestamp } } }).twin.actual?.timestamp;
-  assert.equal([stamp(1500), stamp(NOW + 1)], [1500, NOW]);
+  assert.equal([stamp(1_800_000_001_500), stamp(NOW + 1)], [1_800_000_001_500, NOW]);
 });
 
 test('only the mapper host is believed what time it was', () => {
