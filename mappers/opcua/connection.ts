@@ -161,6 +161,7 @@ export class OpcuaConnection implements Connection<OpcuaLink, OpcuaAccess> {
     return {
       name,
       value: decoded.value,
+      ...(how === 'read' ? { raw: this.#link.bytesOf(value.value) } : {}),
       ...(at === undefined ? {} : { at }),
       // Neither good nor bad.
       ...(status.isGoodish() ? {} : { quality: { word: 'stale', reason: statusText(bare(status.name)) } }),

@@ -22,6 +22,7 @@ export interface Dialled {
   readonly client: OPCUAClient;
   readonly session: ClientSession;
   readonly serverName: string;
+  readonly bytesOf: Engine['bytesOf'];
   /** Rejects when the certificate of the server is no longer accepted; absent on a channel without security. */
   readonly recheck?: () => Promise<void>;
 }
@@ -115,7 +116,7 @@ class Dialler {
   }
 
   async connect(chosen: ChosenEndpoint): Promise<Dialled> {
-    const { opcua } = this.#engine;
+    const { opcua, bytesOf } = this.#engine;
     const { link } = this.#options;
     const own = link.application === undefined ? await this.#pki.own() : await this.#keyPair(link.application);
     const identity = await this.#identity(chosen, link.application === undefined ? undefined : own);
@@ -134,7 +135,7 @@ class Dialler {
       return client.createSession(identity);
     });
     const recheck = link.mode === 'None' ? {} : { recheck: () => this.#check(chosen.chain) };
-    return { opcua, client, session, serverName: chosen.serverName, ...recheck };
+    return { opcua, client, session, serverName: chosen.serverName, bytesOf, ...recheck };
   }
 
   #client(own: KeyPair, options: OPCUAClientOptions): OPCUAClient {

@@ -1,8 +1,10 @@
 /** Owns how the OPC UA client comes into the process: on first use, quiet, with a sentence when it is not installed. */
 import { createRequire } from 'node:module';
+import type * as Streams from 'node-opcua-binary-stream';
 import type * as CertificateManagers from 'node-opcua-certificate-manager';
 import type * as Client from 'node-opcua-client';
 import type * as Debug from 'node-opcua-debug';
+import type { Variant } from 'node-opcua-client';
 import { HiveletError } from '#beehive/errors.ts';
 
 export type Opcua = (typeof Client)['default'];
@@ -13,6 +15,8 @@ type DebugModule = (typeof Debug)['default'];
 export interface Engine {
   readonly opcua: Opcua;
   readonly certificates: ClientCertificates;
+  /** A value as it is on the wire: its type and its bytes, little endian. */
+  readonly bytesOf: (variant: Variant) => Uint8Array;
 }
 
 const PACKAGE = 'node-opcua-client';
@@ -45,7 +49,16 @@ function load(): Engine {
   // Packages of the client's own, which need not lie where we can name them.
   const theirs = createRequire(ours.resolve(PACKAGE));
   silence(theirs('node-opcua-debug') as DebugModule);
-  return { opcua: ours(PACKAGE) as Opcua, certificates: theirs('node-opcua-certificate-manager') as ClientCertificates };
+  const { BinaryStream } = theirs('node-opcua-binary-stream') as (typeof Streams)['default'];
+  return {
+    opcua: ours(PACKAGE) as Opcua,
+    certificates: theirs('node-opcua-certificate-manager') as ClientCertificates,
+    bytesOf(variant) {
+      const stream = new BinaryStream(variant.binaryStoreSize());
+      variant.encode(stream);
+      return stream.buffer;
+    },
+  };
 }
 
 /** It writes advice to standard output, where our own log lines go, from the moment it is loaded. */

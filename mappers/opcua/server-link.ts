@@ -54,6 +54,11 @@ export class ServerLink {
     this.#armRecheck();
   }
 
+  /** A value as it is on the wire. */
+  get bytesOf(): Dialled['bytesOf'] {
+    return this.#deps.dialled.bytesOf;
+  }
+
   /** Aborts when the connection is closed. */
   get closing(): AbortSignal {
     return this.#closing.signal;

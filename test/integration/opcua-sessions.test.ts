@@ -174,6 +174,9 @@ test('int64 and uint64 are written exactly, and what does not fit is refused bef
     }
     return 'taken';
   };
+  const [raw] = await connection.read(link, [{ ...point('Int16'), type: 'int' }], { signal: stop.signal });
+  assert.ok(raw !== undefined && 'raw' in raw && raw.raw !== undefined);
+  assert.is(Buffer.from(raw.raw).toString('hex'), '040080', 'type 4, then the bytes of -32768');
   assert.is(await refusal('Byte', 256n), 'VALUE_INVALID ns=2;s=Byte: "256" is outside 0 to 255, which is what Byte holds');
   assert.is(await refusal('Boolean', 'warm'), 'VALUE_INVALID ns=2;s=Boolean: "warm" is neither true nor false');
   assert.is(await refusal('fixed', 1), 'POINT_REJECTED ns=2;s=fixed: BadNotWritable: the server lets nobody write this node');
