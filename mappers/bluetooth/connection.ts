@@ -134,8 +134,13 @@ export class BluetoothConnection implements Connection<BluetoothLink, BluetoothA
     for (const each of [signal, this.#closing.signal, session.ended]) each.addEventListener('abort', end, { once: true });
     const pushed = new Set<string>();
     for (const [characteristic, sharing] of this.#pushable(points)) {
-      const push = (bytes: Uint8Array): void => {
+      const tell = (bytes: Uint8Array): void => {
         for (const point of sharing) pushes.push(this.#valued(point, bytes), point.sampling?.everyMs);
+      };
+      // A notification holds what fits into one packet: of a longer value the rest has to be read.
+      const push = (bytes: Uint8Array): void => {
+        if (bytes.length < session.payload || !characteristic.can.read) return tell(bytes);
+        session.read(characteristic, { signal }).then(tell, (error: unknown) => log.debug('bluetooth.read.failed', { error }));
       };
       try {
         const undo = await session.subscribe(characteristic, push, { signal });
@@ -143,7 +148,7 @@ export class BluetoothConnection implements Connection<BluetoothLink, BluetoothA
         else ends.push(undo);
         for (const { name } of sharing) pushed.add(name);
         const first = await this.#bytes(characteristic, { signal });
-        if (first !== undefined) push(first);
+        if (first !== undefined) tell(first);
       } catch (error) {
         if (!isHiveletError(error, 'POINT_REJECTED')) throw error;
         log.debug('bluetooth.subscribe.refused', { characteristic: uuidText(characteristic.uuid), error });

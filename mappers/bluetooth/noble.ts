@@ -41,7 +41,8 @@ export interface Noble extends NodeJS.EventEmitter {
   readonly _bindings: NobleBindings;
 }
 
-export interface NobleBindings {
+export interface NobleBindings extends NodeJS.EventEmitter {
+  onStateChange: (state: string) => void;
   readonly _addresses: Record<string, unknown>;
   readonly _addresseTypes: Record<string, unknown>;
   readonly _connectable: Record<string, unknown>;

@@ -162,6 +162,7 @@ function begin(make: MakeNoble, log: Logger): Noble {
   try {
     const noble = make({});
     noble.on('warning', (message: string) => log.debug('bluetooth.noble.warning', { message }));
+    sayNothing(noble);
     const hci = noble._bindings._hci;
     hci._aclConnections = new LinksOfController(hci._aclConnections);
     // What a stranger sends must not end the process, whatever noble makes of it.
@@ -178,6 +179,16 @@ function begin(make: MakeNoble, log: Logger): Noble {
   } catch (error) {
     throw unusable(error);
   }
+}
+
+/** noble prints its advice for missing rights each time: ours is in the state of the devices. */
+function sayNothing({ _bindings }: Noble): void {
+  let last: string | undefined;
+  _bindings.onStateChange = (state) => {
+    if (state === last) return;
+    last = state;
+    _bindings.emit('stateChange', state);
+  };
 }
 
 /** What each failure of the system means for a person. */

@@ -1,4 +1,6 @@
 /** Owns simulated SensorTags: a controller on a socket with tags around it, whose air moves. */
+import { rm } from 'node:fs/promises';
+import { connect } from 'node:net';
 import type { Clock } from '#beehive/clock.ts';
 import { HiveletError, messageOf } from '#beehive/errors.ts';
 import { Air, serveController, SensorTag, VirtualController, type VirtualPeripheral } from './sim/index.js';
@@ -38,6 +40,7 @@ export async function serveAir({ hci, realtime = true }: ServedAirOptions): Prom
   const controller = new VirtualController({ air, realtime });
   const [, host, port] = /^(.+):(\d+)$/.exec(hci) ?? [];
   try {
+    if (host === undefined && (await isLeftBehind(hci))) await rm(hci);
     const served = await serveController(controller, host === undefined ? { path: hci } : { host, port: Number(port) });
     const { address } = served;
     return {
@@ -53,6 +56,18 @@ export async function serveAir({ hci, realtime = true }: ServedAirOptions): Prom
     controller.destroy();
     throw new HiveletError('PORT_IN_USE', `${hci} cannot be listened on: ${messageOf(error)}; choose another with --hci`, { cause: error });
   }
+}
+
+/** A program that was killed leaves its socket, where nobody listens any more. */
+function isLeftBehind(file: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ path: file });
+    socket.on('connect', () => {
+      socket.destroy();
+      resolve(false);
+    });
+    socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'));
+  });
 }
 
 /** Tags `a0:e6:f8:00:00:01` and up. Throws PORT_IN_USE. */
