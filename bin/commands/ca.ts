@@ -96,6 +96,7 @@ async function rotate(invocation: Invocation, api: KubeApi): Promise<number> {
   if (present.next === undefined) await writeNext(files, next);
   handOver(dataDir, [path.dirname(files.key), files.nextKey, files.nextCertificate]);
   const sealed = sealKey(next.key, { by: readFileSync(files.key, 'utf8'), name: authorityHash(next.certificate) });
+  await new AuthorityUses({ api, clock }).clear();
   await records.begin({ old: present.primary, next: next.certificate, sealed });
   io.out(`The new authority is ${shortName(next.certificate)}; ${shortName(present.primary)} stays trusted beside it.`);
   io.out('Clouds and boards take it over now. `hivelet ca status` shows how far they are, `hivelet ca drop-old` ends it.');

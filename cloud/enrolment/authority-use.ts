@@ -46,6 +46,11 @@ export class AuthorityUses {
     return object === undefined ? new Map() : usesIn(object);
   }
 
+  /** What was known of a change before. */
+  async clear(): Promise<void> {
+    await orNone(this.#api.delete(secrets, { namespace: NAMESPACE, name: NAME }));
+  }
+
   /** Nothing is written when nothing is new. */
   async note(changes: ReadonlyMap<string, AuthorityUse>): Promise<void> {
     const attempt = async (): Promise<void> => {

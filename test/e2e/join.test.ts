@@ -164,7 +164,7 @@ test('another cloud than that of the token is refused before anything is told to
   const other = `${'ab'.repeat(32)}${(await token()).slice(64)}`;
   await fails(
     { token: other, node: 'pi-3' },
-    /^hivelet join: the cloud at 127\.0\.0\.1 is not the one that made this token: its authority is [0-9a-f]{12}…, that of the token abababababab…$/m,
+    /^hivelet join: the cloud at 127\.0\.0\.1 is not the one that made this token: its authority is [0-9a-f]{12}…, that of the token abababababab… \(after `hivelet ca rotate` make another token\)$/m,
   );
 });
 

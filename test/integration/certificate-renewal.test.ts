@@ -16,6 +16,8 @@ import { askDoor, newRequest } from '#test/support/cert-door.ts';
 import { startTestCloud, type TestCloud } from '#test/support/cloud.ts';
 import { ask, startTestEdge, watchMqtt, type TestEdge } from '#test/support/edge.ts';
 import { until } from '#test/support/until.ts';
+import { commonFlags, parseCommandLine } from '../../bin/commands/command.ts';
+import { command as join } from '../../bin/commands/join.ts';
 
 let cloud: TestCloud;
 let lists: NodeLists;
@@ -115,6 +117,30 @@ async function askWith({ files, node }: AgedBoard): Promise<{ status: number; te
   const [cert, key] = [readFileSync(files.certificate, 'utf8'), readFileSync(files.key, 'utf8')];
   return askDoor({ port: cloud.cloud.httpsPort, body: request, cert, key });
 }
+
+test('the same board joins again with a token, and needs no reset for it', async () => {
+  const board = await aged('pi-again', 500);
+  const ca = readFileSync(path.join(cloud.dataDir, 'pki/ca.crt'), 'utf8');
+  const tokens = new TokenStore({ api: cloud.api, clock: systemClock });
+  const { text: token } = await tokens.create({ authority: authorityHash(ca), ttlMs: 60_000, node: 'pi-again' });
+  const { hubPort, httpsPort } = cloud.cloud;
+  const wishes = ['--cloud', `127.0.0.1:${String(hubPort)}`, '--cert-port', String(httpsPort), '--node-name', 'pi-again', '--no-service'];
+  const { args, flags } = parseCommandLine({ ...commonFlags, ...join.flags }, [...wishes, '--token', token]);
+  const io = { out: () => undefined, error: () => undefined, terminal: false };
+  const run = async (): Promise<number> =>
+    join.run({ args, flags, io, env: {}, clock: systemClock, signal: new AbortController().signal, dataDir: board.dataDir });
+  await until(async () => (await run()) === 0, { what: 'the join', deadlineMs: 30_000, everyMs: 500 });
+  const fresh = board.certificate();
+  assert.ok(Date.parse(fresh.validTo) > Date.now() + 360 * DAY_MS);
+  assert.match(
+    readFileSync(path.join(board.dataDir, 'edge/edgecore.yaml'), 'utf8'),
+    new RegExp(`httpServer: https://127.0.0.1:${String(httpsPort)}`),
+  );
+  // A second run keeps what is good.
+  assert.is(await run(), 0);
+  assert.is(board.certificate().fingerprint256, fresh.fingerprint256);
+  assertWhole(board);
+});
 
 test('what was revoked gets none after its end either', async () => {
   const board = await aged('pi-revoked', 400);
