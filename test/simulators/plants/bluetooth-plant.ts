@@ -20,6 +20,7 @@ function addressOf(index: number): string {
   return `a0:e6:f8:00:01:${index.toString(16).padStart(2, '0')}`;
 }
 
+/** Every second one tells by itself when it has changed. */
 function createLabel(air: Air, index: number): Label {
   const peripheral = new VirtualPeripheral({ air, address: addressOf(index), advertisingInterval: 100 });
   const label: Label = { peripheral, text: '0' };
@@ -27,14 +28,18 @@ function createLabel(air: Air, index: number): Label {
     data: advertisingData([AD.FLAGS, Buffer.of(6)], [AD.COMPLETE_NAME, Buffer.from(`label-${index}`)]),
     scanResponse: Buffer.alloc(0),
   };
-  peripheral.gatt.addService({
+  const [handle = 0] = peripheral.gatt.addService({
     uuid: SERVICE,
     characteristics: [
       {
         uuid: CHARACTERISTIC,
-        properties: ['read', 'write'],
+        properties: index % 2 === 0 ? ['read', 'write'] : ['read', 'write', 'notify'],
         read: () => Buffer.from(label.text),
-        write: (value) => void (label.text = value.toString()),
+        write: (value) => {
+          label.text = value.toString();
+          // Nothing is sent to who did not ask for it.
+          peripheral.bearer?.notify(handle, value);
+        },
       },
     ],
   });
