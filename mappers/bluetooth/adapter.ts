@@ -50,11 +50,13 @@ export class Adapter {
     signal: AbortSignal,
   ): Promise<{ session: Session; tag: Tag }> {
     signal.throwIfAborted();
-    const tag = this.#tags.get(address) ?? new Tag({ address, timeoutMs, clock: this.#options.clock });
+    const known = this.#tags.get(address);
+    const tag = known ?? new Tag({ address, timeoutMs, clock: this.#options.clock });
     this.#tags.set(address, tag);
     tag.want(signal, () => this.#unwanted(tag));
     this.#start();
-    if (tag.session === undefined) this.#alarm.ring();
+    // One that is looked for already does not cut the pause between two scans short.
+    if (known === undefined) this.#alarm.ring();
     return { session: await tag.wait(signal, this.#fault), tag };
   }
 

@@ -157,8 +157,15 @@ test('a tag that is not there costs the others nothing, and is used when it appe
   radio.tag(GARDEN, { pressure: 990.25 });
   world.broker.addDevice('kitchen');
   await online(world, [sensorTag('garden', GARDEN)]);
+  let [scans, scanning] = [0, false];
+  const watch = setInterval(() => {
+    if (radio.controller.scanning && !scanning) scans++;
+    scanning = radio.controller.scanning;
+  }, 1);
   world.set(sensorTag('kitchen', KITCHEN));
   assert.match((await state(world, 'kitchen', 'offline')) ?? '', /^a0:e6:f8:00:00:01 is not heard: switch it on and bring it nearer/);
+  clearInterval(watch);
+  assert.ok(scans >= 1 && scans <= 3, `${scans} scans while it was waited for: one of 4 s after the other, with pauses`);
   assert.equal(world.broker.states('garden'), [{ state: 'online' }]);
   radio.tag(KITCHEN);
   await state(world, 'kitchen', 'online');
