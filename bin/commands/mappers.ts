@@ -46,8 +46,11 @@ export const command: Command = {
     const socket = path.join(invocation.dataDir, 'edge', 'control.sock');
     const edge = await askEdge(socket);
     const lines = await linesOf(mappers, edge, invocation);
-    if (json) invocation.io.out(JSON.stringify({ edge: edge !== undefined, mappers: lines, devices: edge?.devices ?? [] }, undefined, 2));
+    const others = mappers.config.get('modules.mapperHost.thirdParty.protocols');
+    const found = { edge: edge !== undefined, mappers: lines, thirdParty: others, devices: edge?.devices ?? [] };
+    if (json) invocation.io.out(JSON.stringify(found, undefined, 2));
     else print(lines, edge, { invocation, socket });
+    if (!json && others.length > 0) invocation.io.out(`left to mappers of others: ${others.join(', ')}`);
     return 0;
   },
 };

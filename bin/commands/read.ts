@@ -49,13 +49,13 @@ export const command: Command = {
 
 function print(lines: readonly ReadLine[], io: Io, json: boolean): void {
   if (json) return io.out(JSON.stringify(lines, undefined, 2));
-  const rows = lines.map(({ device, property, value, unit, raw, ms, error, stale }) => [
+  const rows = lines.map(({ device, property, value, unit, raw, ms, error, note }) => [
     device,
     property ?? '-',
     value === undefined ? '-' : `${value}${unit === undefined ? '' : ` ${unit}`}`,
     rawText(raw),
     ms === undefined ? '-' : `${ms.toFixed(1)} ms`,
-    error ?? (stale === undefined ? '' : `stale: ${stale}`),
+    error ?? note ?? '',
   ]);
   for (const line of columns(['DEVICE', 'PROPERTY', 'VALUE', 'RAW', 'TIME', 'ERROR'], rows)) io.out(line);
 }

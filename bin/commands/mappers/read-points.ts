@@ -15,8 +15,8 @@ export interface ReadLine {
   readonly unit?: string;
   /** Hexadecimal, as it came over the wire. */
   readonly raw?: string;
-  /** The reason why the device says that the value is not fresh. */
-  readonly stale?: string;
+  /** Why the value is not fresh, or not there without having failed. */
+  readonly note?: string;
   /** When the device took it, ms since 1970. */
   readonly at?: number;
   readonly ms?: number;
@@ -101,15 +101,17 @@ async function readPoint(reader: Reader, limit: Limit): Promise<ReadLine> {
   const line = { device, property, ...(unit === undefined ? {} : { unit }) };
   const elapsed = (): number => Math.round((limit.clock.monotonic() - started) * 1000) / 1000;
   try {
-    const reading = await within(limit, (signal) => oneReading(reader, signal));
+    const reading = await within(limit, (signal) => oneReading(reader, limit.clock, signal));
     const ms = elapsed();
     if ('error' in reading) return { ...line, ms, error: reading.error };
+    if ('silent' in reading)
+      return { ...line, ms, note: `the device tells it by itself only, and did not within ${PUSH_PATIENCE_MS / 1000} s` };
     const seen = {
       ...line,
       ms,
       ...(reading.raw === undefined ? {} : { raw: Buffer.from(reading.raw).toString('hex') }),
       ...(reading.at === undefined ? {} : { at: reading.at }),
-      ...(reading.quality === undefined ? {} : { stale: reading.quality.reason }),
+      ...(reading.quality === undefined ? {} : { note: `stale: ${reading.quality.reason}` }),
     };
     try {
       return { ...seen, value: toText(type, reading.value, bound.scale) };
@@ -122,25 +124,33 @@ async function readPoint(reader: Reader, limit: Limit): Promise<ReadLine> {
   }
 }
 
-/** A point that cannot be read but is pushed by the device gets until the time is up to be pushed once. */
-async function oneReading({ connection, binding, bound }: Reader, signal: AbortSignal): Promise<Reading> {
+/** How long a device has to tell what it tells by itself only. */
+const PUSH_PATIENCE_MS = 3000;
+/** Nothing was pushed: that is as good as read, for who changes seldom. */
+type Silent = { readonly name: string; readonly silent: true };
+
+/** A point that cannot be read but is pushed by the device gets some time to be pushed once. */
+async function oneReading({ connection, binding, bound }: Reader, clock: Clock, signal: AbortSignal): Promise<Reading | Silent> {
   const { point } = bound;
+  const { name } = point;
   const [reading] = await connection.read(binding.link, [point], { signal });
-  if (reading === undefined) throw new HiveletError('INTERNAL', 'the plugin answered nothing');
-  if (!('error' in reading) || !reading.answered || connection.subscribe === undefined) return reading;
+  if (reading !== undefined && (!('error' in reading) || !reading.answered)) return reading;
+  const unread: Reading = reading ?? { name, error: 'it can neither be read nor does the device tell it', answered: true };
+  if (connection.subscribe === undefined) return unread;
   const done = new AbortController();
   const stop = AbortSignal.any([signal, done.signal]);
+  let settle: (outcome: Reading | Silent) => void = () => undefined;
+  const pushed = new Promise<Reading | Silent>((resolve) => (settle = resolve));
+  const timer = clock.timer(PUSH_PATIENCE_MS, () => settle({ name, silent: true }));
+  signal.addEventListener('abort', () => settle(unread), { once: true });
   try {
-    return await new Promise<Reading>((resolve, reject) => {
-      signal.addEventListener('abort', () => resolve(reading), { once: true });
-      connection
-        .subscribe?.(binding.link, [point], (pushed) => pushed.slice(0, 1).forEach(resolve), stop)
-        .then((names) => (names.has(point.name) ? undefined : resolve(reading)))
-        .catch(reject);
-    });
-  } catch {
-    return reading;
+    const names = await connection.subscribe(binding.link, [point], (readings) => readings.slice(0, 1).forEach(settle), stop);
+    return names.has(name) ? await pushed : unread;
+  } catch (error) {
+    if (signal.aborted) throw error;
+    return unread;
   } finally {
+    timer.cancel();
     done.abort(new HiveletError('STOPPED'));
   }
 }
