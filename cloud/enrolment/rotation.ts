@@ -48,6 +48,8 @@ const LOOK_MS = 5000;
 const FILES_MS = 60_000;
 const RENEW_MS = 60 * 60_000;
 const FLUSH_MS = 500;
+/** As at the certificate port: a request with an RSA key of 8192 bits has 3 KiB. */
+const MOST_REQUEST = 24 * 1024;
 
 interface Linked {
   link: BoardLink;
@@ -128,7 +130,8 @@ export class Rotation implements Module {
     const linked = this.#links.get(link.node);
     const clock = this.#context?.clock;
     if (linked === undefined || clock === undefined) return { refused: 'the cloud is not ready: ask again' };
-    if (typeof message.content !== 'string') return { refused: 'the content is no certificate request in base64' };
+    if (typeof message.content !== 'string' || message.content.length > MOST_REQUEST)
+      return { refused: 'the content is no certificate request in base64' };
     const { node, certificate } = linked.link;
     const asked = { node, certificate, address: 'its link', body: Buffer.from(message.content, 'base64') };
     void this.#options.renew(asked).then(({ status, body }) => {

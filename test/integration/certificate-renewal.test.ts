@@ -14,6 +14,7 @@ import { secrets } from '#cloud/store/kube-api.ts';
 import { DAY_MS, agedBoard, type AgedBoard } from '#test/support/aged-board.ts';
 import { askDoor, newRequest } from '#test/support/cert-door.ts';
 import { startTestCloud, type TestCloud } from '#test/support/cloud.ts';
+import { connectFakeEdge } from '#test/support/fake-edge.ts';
 import { ask, startTestEdge, watchMqtt, type TestEdge } from '#test/support/edge.ts';
 import { until } from '#test/support/until.ts';
 import { commonFlags, parseCommandLine } from '../../bin/commands/command.ts';
@@ -140,6 +141,32 @@ test('the same board joins again with a token, and needs no reset for it', async
   assert.is(await run(), 0);
   assert.is(board.certificate().fingerprint256, fresh.fingerprint256);
   assertWhole(board);
+});
+
+test('over its link a board gets a certificate for itself, whatever name it asks for, and only for a request', async () => {
+  const board = await aged('pi-link', 10);
+  const link = await connectFakeEdge({ port: cloud.cloud.hubPort, node: 'pi-link', files: board.files });
+  const query = { source: 'websocket', group: 'resource', operation: 'query', resource: 'certificates/node' };
+  const { request } = await newRequest('pi-other');
+  const answer = await link.ask({ ...query, content: request.toString('base64') });
+  const { certificate } = answer.content as { certificate: string };
+  assert.match(new X509Certificate(Buffer.from(certificate, 'base64')).subject, /^O=system:nodes\nCN=system:node:pi-link$/);
+  for (const content of ['', 'AAAA', 'x'.repeat(100_000), 7, null, { certificate }]) {
+    const { route } = await link.ask({ ...query, content });
+    assert.is(route.operation, 'error', JSON.stringify(content).slice(0, 20));
+  }
+  link.close();
+});
+
+test('a link that names its node by a header only gets none', async () => {
+  const loose = await startTestCloud({ sets: ['modules.cloudHub.allowUnboundCertificates=true'] });
+  const files = await loose.certificate('somebody');
+  const link = await connectFakeEdge({ port: loose.cloud.hubPort, node: 'pi-1', files });
+  const query = { source: 'websocket', group: 'resource', operation: 'query', resource: 'certificates/node' };
+  const { route, content } = await link.ask({ ...query, content: (await newRequest('pi-1')).request.toString('base64') });
+  assert.equal([route.operation, content], ['error', 'the client certificate is that of somebody, not of pi-1']);
+  link.close();
+  await loose.close();
 });
 
 test('what was revoked gets none after its end either', async () => {
