@@ -25,7 +25,7 @@ test('our samples are fine, as files and as a folder', async () => {
   assert.equal([files.code, files.stdout, files.stderr], [0, '1 devices and 1 models checked: 0 refused, 0 conditions, 0 warnings\n', '']);
   const folder = await hivelet(['validate', samples]);
   assert.is(folder.code, 0);
-  assert.match(folder.stdout, /^2 devices and 2 models checked/);
+  assert.match(folder.stdout, /^(\d+) devices and \1 models checked: 0 refused, 0 conditions, 0 warnings/);
 });
 
 test('what can never work is refused with file, line and column, and exit code 1', async () => {
@@ -71,7 +71,22 @@ test('wrong usage is exit code 2 and one sentence', async () => {
 
 test('help and version are there', async () => {
   const help = await hivelet(['help']);
-  for (const command of ['up', 'cloud', 'edge', 'api', 'init', 'get', 'set', 'watch', 'validate', 'board', 'simulate']) {
+  for (const command of [
+    'up',
+    'cloud',
+    'edge',
+    'api',
+    'init',
+    'get',
+    'set',
+    'watch',
+    'validate',
+    'board',
+    'simulate',
+    'read',
+    'discover',
+    'mappers',
+  ]) {
     assert.match(help.stdout, new RegExp(`^  ${command} `, 'm'));
   }
   assert.match((await hivelet(['validate', '--help'])).stdout, /--strict/);
