@@ -55,6 +55,16 @@ test.before(async () => {
   await told(mallory, 'insert default/pod/shell');
   assert.is((await mallory.ask(report('lamp', '21', 1))).content, 'OK');
 });
+test.before(async () => {
+  // The cloud says of each node that it is there, a moment later.
+  for (const name of ['victim', 'mallory']) {
+    const status = async (): Promise<string> => JSON.stringify((await cloud.api.get(nodes, { name }))['status']);
+    await until(async () => (await status()).includes('"Ready","status":"True"'), { what: `${name} to be Ready`, deadlineMs: 30_000 });
+  }
+  const press = async (): Promise<string> =>
+    JSON.stringify((await cloud.api.get(devices, { name: 'press', namespace: 'default' }))['status']);
+  await until(async () => (await press()).includes('"reported"'), { what: 'the report of the press', deadlineMs: 30_000 });
+});
 test.after(() => cloud.close());
 
 function report(device: string, value: string, edge: number) {
