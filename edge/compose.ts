@@ -21,6 +21,7 @@ import { UploadQueue } from './edgehub/upload-queue.ts';
 import { NodeStatus } from './edged/node-status.ts';
 import { EventBus } from './eventbus/eventbus.ts';
 import type { ExternalMqtt } from './eventbus/external-client.ts';
+import { mapperOptions, secretsFolder } from './mapper-options.ts';
 import { MetaManager } from './metamanager/metamanager.ts';
 import type { StoredObjects } from './metamanager/stored-objects.ts';
 import { brokerSettings, createExternal, embeddedSide, externalSide } from './mqtt-sides.ts';
@@ -227,12 +228,8 @@ function makeMappers(
     definitions: devices,
     port: () => broker.port(hostName, { asClient: true }),
     plugins: {
-      secrets: createSecretReferences({ folder: join(dataDir, 'edge', 'secrets'), secret: (name) => objects.get('secret', name) }),
-      modbus: { allowedSerialPorts: config.get('modules.mapperHost.allowedSerialPorts') },
-      iio: { sysfsRoot: config.get('modules.mapperHost.sysfsRoot') },
-      opcua: { pkiDirectory: join(dataDir, 'edge', 'pki', 'opcua') },
-      bluetooth: { hci: config.get('modules.mapperHost.bluetooth.hci') },
-      externalFolder: join(dataDir, 'edge', 'plugins'),
+      ...mapperOptions(config, dataDir),
+      secrets: createSecretReferences({ folder: secretsFolder(dataDir), secret: (name) => objects.get('secret', name) }),
     },
     placement: config.get('modules.mapperHost.placement'),
     version: HIVELET_VERSION,

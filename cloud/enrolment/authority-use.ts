@@ -1,10 +1,10 @@
 /** Owns what is known of each board while the authority changes: which ones it trusts, which one signed its certificate. One Secret, written together. */
 import { X509Certificate } from 'node:crypto';
 import type { Clock } from '#beehive/clock.ts';
-import { isKubeError, nodes, retryOnConflict, secrets, type KubeApi, type KubeObject } from '../store/kube-api.ts';
+import { nodes, secrets, type KubeApi, type KubeObject } from '../store/kube-api.ts';
 import type { NodeLists } from './node-lists.ts';
 import type { RotationRecord } from './rotation-record.ts';
-import { NAMESPACE, orNone, secretOf, textIn } from './secrets.ts';
+import { NAMESPACE, compareAndSwap, orNone, secretOf, textIn } from './secrets.ts';
 
 export interface AuthorityUse {
   /** Names of authorities, see `shortName`. */
@@ -64,17 +64,7 @@ export class AuthorityUses {
       if (resourceVersion === undefined) await this.#api.create(secrets, input);
       else await this.#api.update(secrets, { ...input, metadata: { ...input.metadata, resourceVersion } });
     };
-    await retryOnConflict(
-      async () => {
-        try {
-          await attempt();
-        } catch (error) {
-          if (isKubeError(error, 'AlreadyExists', 'NotFound')) await attempt();
-          else throw error;
-        }
-      },
-      { clock: this.#clock },
-    );
+    await compareAndSwap(attempt, this.#clock);
   }
 
   #get(): Promise<KubeObject | undefined> {

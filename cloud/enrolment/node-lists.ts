@@ -1,8 +1,8 @@
 /** Owns the lists of certificates that each node may use, one Secret a node: read, extended and emptied by compare and swap. */
 import { createHash } from 'node:crypto';
 import type { Clock } from '#beehive/clock.ts';
-import { isKubeError, retryOnConflict, secrets, type KubeApi, type KubeObject } from '../store/kube-api.ts';
-import { NAMESPACE, ensureNamespace, listIn, orNone, secretOf, selectorOf, textIn } from './secrets.ts';
+import { secrets, type KubeApi, type KubeObject } from '../store/kube-api.ts';
+import { NAMESPACE, compareAndSwap, createSecret, listIn, orNone, secretOf, selectorOf, textIn } from './secrets.ts';
 
 export interface ListedCertificate {
   /** SHA-256 of the DER form, lower-case hex without colons. */
@@ -92,33 +92,12 @@ export class NodeLists {
       const next = change(found?.list);
       if (next === undefined) return;
       const input = written(next);
-      if (found === undefined) return void (await this.#create(input));
+      if (found === undefined) return createSecret(this.#api, input);
       const { resourceVersion } = found.object.metadata;
       const metadata = { ...input.metadata, ...(resourceVersion === undefined ? {} : { resourceVersion }) };
       await this.#api.update(secrets, { ...input, metadata });
     };
-    await retryOnConflict(
-      async () => {
-        try {
-          await attempt();
-        } catch (error) {
-          // Made, or removed, by somebody else in between: look again.
-          if (isKubeError(error, 'AlreadyExists', 'NotFound')) await attempt();
-          else throw error;
-        }
-      },
-      { clock: this.#clock },
-    );
-  }
-
-  async #create(input: ReturnType<typeof written>): Promise<void> {
-    try {
-      await this.#api.create(secrets, input);
-    } catch (error) {
-      if (!isKubeError(error, 'NotFound')) throw error;
-      await ensureNamespace(this.#api);
-      await this.#api.create(secrets, input);
-    }
+    await compareAndSwap(attempt, this.#clock);
   }
 
   async #read(node: string): Promise<{ object: KubeObject; list: NodeList } | undefined> {

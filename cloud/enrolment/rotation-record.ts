@@ -4,8 +4,8 @@
  */
 import type { Clock } from '#beehive/clock.ts';
 import { HiveletError } from '#beehive/errors.ts';
-import { isKubeError, retryOnConflict, secrets, type KubeApi, type KubeObject } from '../store/kube-api.ts';
-import { NAMESPACE, ensureNamespace, orNone, secretOf, textIn } from './secrets.ts';
+import { retryOnConflict, secrets, type KubeApi, type KubeObject } from '../store/kube-api.ts';
+import { NAMESPACE, createSecret, orNone, secretOf, textIn } from './secrets.ts';
 
 /** `overlap`: both are trusted, servers show the old one. `moved`: servers show the new one. `dropped`: the old one is no longer trusted. */
 export type Phase = 'overlap' | 'moved' | 'dropped';
@@ -65,20 +65,10 @@ export class RotationRecords {
       const { startedMs, ...texts } = next;
       const input = secretOf('authorities', RECORD_NAME, { ...texts, started: new Date(startedMs).toISOString() });
       const { resourceVersion } = object?.metadata ?? {};
-      if (resourceVersion === undefined) await this.#create(input);
+      if (resourceVersion === undefined) await createSecret(this.#api, input);
       else await this.#api.update(secrets, { ...input, metadata: { ...input.metadata, resourceVersion } });
     };
     await retryOnConflict(attempt, { clock: this.#clock });
-  }
-
-  async #create(input: ReturnType<typeof secretOf>): Promise<void> {
-    try {
-      await this.#api.create(secrets, input);
-    } catch (error) {
-      if (!isKubeError(error, 'NotFound')) throw error;
-      await ensureNamespace(this.#api);
-      await this.#api.create(secrets, input);
-    }
   }
 
   #get(): Promise<KubeObject | undefined> {

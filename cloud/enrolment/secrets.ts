@@ -1,5 +1,6 @@
 /** Owns what our Secrets have in common: where they are, how their texts are written and read. */
-import { isKubeError, namespaces, type KubeApi, type KubeObject, type KubeObjectInput } from '../store/kube-api.ts';
+import type { Clock } from '#beehive/clock.ts';
+import { isKubeError, namespaces, retryOnConflict, secrets, type KubeApi, type KubeObject, type KubeObjectInput } from '../store/kube-api.ts';
 
 /** Where the things of cloudcore itself are, as with KubeEdge. */
 export const NAMESPACE = 'kubeedge';
@@ -50,4 +51,28 @@ export async function ensureNamespace(api: KubeApi): Promise<void> {
   } catch (error) {
     if (!isKubeError(error, 'AlreadyExists')) throw error;
   }
+}
+
+/** Creates one of our Secrets, and the namespace where it is not there yet. Throws AlreadyExists. */
+export async function createSecret(api: KubeApi, input: KubeObjectInput): Promise<void> {
+  try {
+    await api.create(secrets, input);
+  } catch (error) {
+    if (!isKubeError(error, 'NotFound')) throw error;
+    await ensureNamespace(api);
+    await api.create(secrets, input);
+  }
+}
+
+/** Reads, decides and writes in `attempt`, again after a conflict, and once more when somebody made or removed the Secret in between. */
+export async function compareAndSwap(attempt: () => Promise<void>, clock: Clock): Promise<void> {
+  const patient = async (): Promise<void> => {
+    try {
+      await attempt();
+    } catch (error) {
+      if (!isKubeError(error, 'AlreadyExists', 'NotFound')) throw error;
+      await attempt();
+    }
+  };
+  await retryOnConflict(patient, { clock });
 }

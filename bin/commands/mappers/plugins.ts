@@ -1,10 +1,10 @@
 /** Owns the mapper plugins as commands use them: in this process, with the settings that the edge has, and without an edge. */
-import path from 'node:path';
 import { loadConfig } from '#beehive/config-file.ts';
 import type { Config } from '#beehive/config.ts';
 import { HiveletError, isHiveletError, messageOf } from '#beehive/errors.ts';
 import { silentLogger } from '#beehive/log.ts';
 import { defaultNodeName, edgeSchema, type settings } from '../../../edge/config.ts';
+import { mapperOptions, secretsFolder } from '../../../edge/mapper-options.ts';
 import { createSecretReferences } from '../../../edge/secret-references.ts';
 import type { MapperPlugin, PluginContext } from '../../../mappers/contract.ts';
 import { createPluginTable, type PluginRow } from '../../../mappers/index.ts';
@@ -26,12 +26,8 @@ export function openMappers({ flags, clock, dataDir, signal }: Invocation): Mapp
   const config = loadConfig(edgeSchema, { file: flags.text('config'), sets: flags.texts('set') });
   const table = createPluginTable({
     // Objects of the cloud are the edge's: without one only files can be named.
-    secrets: createSecretReferences({ folder: path.join(dataDir, 'edge', 'secrets'), secret: () => undefined }),
-    modbus: { allowedSerialPorts: config.get('modules.mapperHost.allowedSerialPorts') },
-    iio: { sysfsRoot: config.get('modules.mapperHost.sysfsRoot') },
-    bluetooth: { hci: config.get('modules.mapperHost.bluetooth.hci') },
-    opcua: { pkiDirectory: path.join(dataDir, 'edge', 'pki', 'opcua') },
-    externalFolder: path.join(dataDir, 'edge', 'plugins'),
+    secrets: createSecretReferences({ folder: secretsFolder(dataDir), secret: () => undefined }),
+    ...mapperOptions(config, dataDir),
   });
   return {
     config,

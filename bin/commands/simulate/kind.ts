@@ -1,6 +1,7 @@
 /** Owns what a simulator of `hivelet simulate` is: how it is started, and what a person may do to it while it runs. */
 import type { Logger } from '#beehive/log.ts';
 import type { DeviceProfile } from '#device-models/device-profile.ts';
+import type { PlayedValues } from '#device-models/played-values.ts';
 import type { FlagSpecs, Invocation } from '../command.ts';
 
 export interface SimulatorKind {
@@ -44,4 +45,15 @@ export interface SimulatedDevice {
   put(property: string, text: string): void | Promise<void>;
   /** The property answers with an error until it is called with false. */
   refuse(property: string, on: boolean): void | Promise<void>;
+}
+
+/** A device whose values are all that it is. */
+export function playedDevice(name: string, values: PlayedValues): SimulatedDevice {
+  return {
+    name,
+    names: values.names,
+    get: (property) => values.get(property),
+    put: (property, text) => values.put(property, text),
+    refuse: (property, on) => values.refuse(property, on),
+  };
 }

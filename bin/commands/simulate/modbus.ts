@@ -5,7 +5,7 @@ import { field, nameOf, numberOf } from '#device-models/fields.ts';
 import { startProfileDevice } from '../../../mappers/modbus/simulate-profile.ts';
 import { startThermostat } from '../../../mappers/modbus/simulate.ts';
 import type { Flags } from '../command.ts';
-import type { Simulated, SimulatorContext, SimulatorKind } from './kind.ts';
+import { playedDevice, type Simulated, type SimulatorContext, type SimulatorKind } from './kind.ts';
 
 const USUAL_PORT = 1502;
 
@@ -75,16 +75,7 @@ async function playProfiles({ flags, clock, log, profiles }: SimulatorContext): 
   });
   return {
     facts: { host: device.host, port: device.port, devices: profiles.map(({ name }) => name) },
-    devices: profiles.map(({ name }) => {
-      const values = device.device(name);
-      return {
-        name,
-        names: values.names,
-        get: (property: string) => values.get(property),
-        put: (property: string, text: string) => values.put(property, text),
-        refuse: (property: string, on: boolean) => values.refuse(property, on),
-      };
-    }),
+    devices: profiles.map(({ name }) => playedDevice(name, device.device(name))),
     silence: (on) => device.silence(on),
     close: () => device.close(),
   };

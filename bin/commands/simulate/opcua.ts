@@ -4,7 +4,7 @@ import type { DeviceProfile } from '#device-models/device-profile.ts';
 import { field, nameOf } from '#device-models/fields.ts';
 import { PRESS } from '../../../mappers/opcua/press.ts';
 import { startProfileServer } from '../../../mappers/opcua/simulate.ts';
-import type { Simulated, SimulatorContext, SimulatorKind } from './kind.ts';
+import { playedDevice, type Simulated, type SimulatorContext, type SimulatorKind } from './kind.ts';
 import { portOf } from './modbus.ts';
 
 const USUAL_PORT = 4840;
@@ -30,16 +30,7 @@ export const opcua: SimulatorKind = {
     });
     return {
       facts: { url: server.url, host: server.host, port: server.port, devices: played.map(({ name }) => name) },
-      devices: played.map(({ name }) => {
-        const values = server.device(name);
-        return {
-          name,
-          names: values.names,
-          get: (property: string) => values.get(property),
-          put: (property: string, text: string) => values.put(property, text),
-          refuse: (property: string, on: boolean) => values.refuse(property, on),
-        };
-      }),
+      devices: played.map(({ name }) => playedDevice(name, server.device(name))),
       silence: (on) => server.silence(on),
       close: () => server.close(),
     };
