@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { Clock } from '#beehive/clock.ts';
 import type { Config } from '#beehive/config.ts';
 import type { Logger } from '#beehive/log.ts';
+import { createMemoryTrim } from '#beehive/memory-trim.ts';
 import type { Health, Module } from '#beehive/module.ts';
 import type { BeehiveMessage } from '#wire/message.ts';
 import { Admission, type AdmissionOptions } from './admission/admission.ts';
@@ -134,8 +135,19 @@ function inOrder(
     [keepsNodes, rooms.downstream],
     [keepsNodes, rooms.sync],
     [config.get('modules.cloudHub.enable'), rooms.hub],
+    [true, memoryOf()],
   ];
   return wanted.flatMap(([enabled, module]) => (enabled ? [module] : []));
+}
+
+/** Counted is processor time in ms: less than 5 % of a core is quiet. */
+function memoryOf(): Module {
+  return createMemoryTrim({
+    collect: (globalThis as { gc?: () => void }).gc,
+    work: () => process.cpuUsage().user / 1000,
+    quiet: 500,
+    burst: 5000,
+  });
 }
 
 function hubSettings(

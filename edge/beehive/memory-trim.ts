@@ -1,4 +1,4 @@
-/** Owns giving memory back to the board: a full collection after the start, and after each burst of work. */
+/** Owns giving memory back to the machine: a full collection after the start, and after each burst of work. */
 import type { Timer } from './clock.ts';
 import type { Module } from './module.ts';
 
@@ -7,17 +7,19 @@ export interface MemoryTrimOptions {
   collect: (() => void) | undefined;
   /** A counter of work done. */
   work: () => number;
+  /** Less than this between two checks, 10 s apart, is a quiet time; default 100. */
+  quiet?: number;
+  /** Less than this since the last collection leaves nothing worth collecting; default 2000. */
+  burst?: number;
 }
 
 const SETTLE_MS = 3000;
 const CHECK_MS = 10_000;
-/** Less than this between two checks is a quiet time. */
 const QUIET = 100;
-/** Less than this since the last collection leaves nothing worth collecting. */
 const BURST = 2000;
 
 /** V8 returns memory when it feels pressure; on a board with 512 MiB others need it before. */
-export function createMemoryTrim({ collect, work }: MemoryTrimOptions): Module {
+export function createMemoryTrim({ collect, work, quiet = QUIET, burst = BURST }: MemoryTrimOptions): Module {
   let timer: Timer | undefined;
   let seen = 0;
   let collectedAt = 0;
@@ -32,8 +34,9 @@ export function createMemoryTrim({ collect, work }: MemoryTrimOptions): Module {
     start: ({ clock }) => {
       const check = (): void => {
         const now = work();
-        if (now - seen < QUIET && now - collectedAt > BURST) trim();
-        seen = now;
+        if (now - seen < quiet && now - collectedAt > burst) trim();
+        // What the collection cost is no work.
+        seen = work();
         timer = clock.timer(CHECK_MS, check);
       };
       if (collect !== undefined) {

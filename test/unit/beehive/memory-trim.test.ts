@@ -30,6 +30,34 @@ test('memory is collected after the start and in the quiet after a burst, never 
   assert.is(clock.pending, 0);
 });
 
+test('what is quiet and what is a burst depends on what is counted', async () => {
+  const clock = new FakeClock();
+  let work = 0;
+  let collections = 0;
+  const collect = (): void => {
+    collections++;
+    // Counted as processor time, the collection itself is work.
+    work += 300;
+  };
+  const trim = createMemoryTrim({ collect, work: () => work, quiet: 250, burst: 4000 });
+  await trim.start(contextOf(clock));
+  await clock.advance(3000);
+  for (let step = 0; step < 20; step++) {
+    work += 200;
+    await clock.advance(10_000);
+  }
+  assert.is(collections, 1, 'little was done');
+  work += 200;
+  await clock.advance(10_000);
+  assert.is(collections, 2);
+  for (let step = 0; step < 20; step++) {
+    work += 200;
+    await clock.advance(10_000);
+  }
+  assert.is(collections, 2, 'the collection itself gives no reason for the next');
+  await trim.stop();
+});
+
 test('without --expose-gc nothing is scheduled', async () => {
   const clock = new FakeClock();
   const trim = createMemoryTrim({ collect: undefined, work: () => 0 });
