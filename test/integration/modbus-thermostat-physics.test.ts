@@ -34,9 +34,8 @@ test('a plugin is loaded once for all its names, and a TCP device brings no seri
   const clock = new FakeClock();
   const thermostat = await startThermostat({ clock });
   const plugins = createPlugins();
-  assert.equal([...plugins.keys()], ['modbus', 'modbus-tcp', 'modbus-rtu', 'iio', 'bluetooth', 'ble']);
   const plugin = await plugins.get('modbus')!();
-  assert.is(await plugins.get('modbus-rtu')!(), plugin);
+  for (const name of ['modbus-tcp', 'modbus-rtu']) assert.is(await plugins.get(name)!(), plugin);
   const link = plugin.link({ ip: thermostat.host, port: thermostat.port }, '');
   const connection = await plugin.open(link, { clock, log: silentLogger(), signal: new AbortController().signal });
   const loaded = Object.keys(createRequire(import.meta.url).cache);
