@@ -85,6 +85,9 @@ const field = await start({
 const { url } = field;
 const secure = { url, securityPolicy: 'Basic256Sha256', securityMode: 'SignAndEncrypt' };
 
+/** Of the certificate that `field` shows. */
+let thumbprint = '';
+
 test('an unknown server is refused with the thumbprint and the command to run, and served once it is trusted', async () => {
   const said = await refusal(secure);
   assert.match(
@@ -96,6 +99,7 @@ test('an unknown server is refused with the thumbprint and the command to run, a
   assert.is(waiting.trust, 'waiting');
   assert.ok(said.includes(waiting.thumbprint));
   await trustList.trust(waiting.thumbprint.slice(0, 12));
+  thumbprint = waiting.thumbprint;
   assert.is(await value(secure), 0.1);
 });
 
@@ -201,9 +205,7 @@ test('a certificate that is trusted no longer ends the connection', async () => 
   const connection = await connect(secure);
   let isLost = false;
   void connection.lost.then(() => (isLost = true));
-  const [listed] = (await trustList.list()).filter(({ trust, hosts }) => trust === 'trusted' && hosts.includes('localhost'));
-  assert.ok(listed);
-  await trustList.reject(listed.thumbprint);
+  await trustList.reject(thumbprint);
   await until(() => isLost, { what: 'the connection to be given up', deadlineMs: 60_000 });
   assert.match(await refusal(secure), /is not trusted/);
 });
