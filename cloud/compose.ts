@@ -20,7 +20,7 @@ import { DeviceController, type DeviceControllerOptions } from './devicecontroll
 import { Downstream } from './edgecontroller/downstream/downstream.ts';
 import { ObjectTalk } from './edgecontroller/downstream/object-talk.ts';
 import { EdgeController, type EdgeControllerOptions } from './edgecontroller/edgecontroller.ts';
-import { joiningOf, type Joining } from './joining.ts';
+import { joiningOf, oldestTlsOf, type Joining } from './joining.ts';
 import type { AuthoritySite, ServerTls } from './pki/authority-site.ts';
 import { cloudFiles, readBundle } from './pki/init.ts';
 import type { Rotation } from './enrolment/rotation.ts';
@@ -152,9 +152,10 @@ function memoryOf(): Module {
 
 function hubSettings(
   config: CloudParts['config'],
-): Pick<CloudHubOptions, 'listen' | 'nodeLimit' | 'keepaliveLimitMs' | 'writeLimitMs' | 'allowUnbound'> {
+): Pick<CloudHubOptions, 'listen' | 'oldestTls' | 'nodeLimit' | 'keepaliveLimitMs' | 'writeLimitMs' | 'allowUnbound'> {
   return {
     listen: { host: config.get('modules.cloudHub.websocket.address'), port: config.get('modules.cloudHub.websocket.port') },
+    oldestTls: oldestTlsOf(config),
     nodeLimit: config.get('modules.cloudHub.nodeLimit'),
     keepaliveLimitMs: config.get('modules.cloudHub.keepaliveInterval') * 1000,
     writeLimitMs: config.get('modules.cloudHub.writeTimeout') * 1000,

@@ -110,6 +110,13 @@ export const settings = [
   },
   { path: 'modules.cloudHub.tlsCertFile', type: 'string', default: '', doc: "the hub's certificate; empty: <data-dir>/pki/hub.crt" },
   { path: 'modules.cloudHub.tlsPrivateKeyFile', type: 'string', default: '', doc: 'its key; empty: <data-dir>/pki/hub.key' },
+  {
+    path: 'modules.cloudHub.minTLSVersion',
+    type: 'string',
+    default: 'TLSv1.3',
+    oneOf: ['TLSv1.2', 'TLSv1.3'],
+    doc: 'oldest TLS that boards may dial with, at the hub and for certificates; TLSv1.2 for edges that know no newer one',
+  },
   { path: 'modules.cloudHub.websocket.enable', type: 'boolean', default: true, doc: 'the only transport' },
   { path: 'modules.cloudHub.websocket.address', type: 'string', default: '0.0.0.0', doc: 'address that nodes dial', minimal: true },
   { path: 'modules.cloudHub.websocket.port', type: 'int', default: 10000, min: 0, max: 65535, doc: 'its port', minimal: true },

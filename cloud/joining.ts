@@ -61,6 +61,11 @@ export async function joiningOf(options: CloudParts, ports: JoiningPorts): Promi
   return { certificates, https, rotation, site, tls, modules };
 }
 
+/** What boards may dial with, at the hub and at the certificate port. */
+export function oldestTlsOf(config: CloudParts['config']): 'TLSv1.2' | 'TLSv1.3' {
+  return config.get('modules.cloudHub.minTLSVersion') === 'TLSv1.2' ? 'TLSv1.2' : 'TLSv1.3';
+}
+
 function siteOf({ config, dataDir, clock, log, advertise }: CloudParts): AuthoritySite {
   return new AuthoritySite({
     dataDir,
@@ -123,6 +128,7 @@ async function httpsOf(
 ): Promise<HttpsService> {
   return new HttpsService({
     listen: { host: config.get('modules.cloudHub.https.address'), port: config.get('modules.cloudHub.https.port') },
+    oldestTls: oldestTlsOf(config),
     tls,
     adminToken: (await readFile(cloudFiles(dataDir).adminToken, 'utf8')).trim(),
     uploads,

@@ -43,6 +43,10 @@ const where: FlagSpecs = {
   password: { type: 'string', value: 'FILE', help: 'opcua: the file below <data-dir>/edge/secrets with the password, as in a Device' },
   certificate: { type: 'string', value: 'FILE', help: 'opcua: a certificate other than the own one, as in a Device' },
   'private-key': { type: 'string', value: 'FILE', help: 'opcua: its key' },
+  'user-certificate': { type: 'string', value: 'FILE', help: 'opcua: a certificate in the place of user and password' },
+  'user-private-key': { type: 'string', value: 'FILE', help: 'opcua: its key' },
+  'remote-certificate': { type: 'string', value: 'FILE', help: 'opcua: the one certificate that the server may show, trusted by that' },
+  'any-host-name': { type: 'string', value: 'true', help: 'opcua: the certificate of the server may be for another host name' },
   seconds: { type: 'string', value: 'N', help: 'ble: how long to listen (default 10)' },
   address: { type: 'string', value: 'ADDRESS', help: 'ble: this device only, for instance a0:e6:f8:00:00:01' },
   root: {

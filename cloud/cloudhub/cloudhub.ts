@@ -22,6 +22,8 @@ export interface CloudHubOptions {
   listen: { host: string; port: number };
   /** PEM texts; `ca` is what client certificates are checked with. */
   tls: { ca: string; cert: string; key: string };
+  /** The oldest that is taken; default TLSv1.3. */
+  oldestTls?: 'TLSv1.2' | 'TLSv1.3';
   nodeLimit: number;
   keepaliveLimitMs: number;
   writeLimitMs: number;
@@ -82,7 +84,7 @@ export class CloudHub implements Module {
       ...tls,
       requestCert: true,
       rejectUnauthorized: true,
-      minVersion: 'TLSv1.3',
+      minVersion: this.#options.oldestTls ?? 'TLSv1.3',
       handshakeTimeout: HANDSHAKE_MS,
     });
     server.maxConnections = 2 * this.#options.nodeLimit + STRANGERS;
@@ -139,7 +141,7 @@ export class CloudHub implements Module {
   /** For links from now on; those that are open stay. */
   useTls(tls: CloudHubOptions['tls']): void {
     this.#tls = tls;
-    this.#parts?.server.setSecureContext({ ...tls, minVersion: 'TLSv1.3' });
+    this.#parts?.server.setSecureContext({ ...tls, minVersion: this.#options.oldestTls ?? 'TLSv1.3' });
   }
 
   /** All nodes are to connect anew. */

@@ -18,6 +18,8 @@ export interface HttpsServiceOptions {
   listen: { host: string; port: number };
   /** PEM texts; `ca` may be several, the first is the one that boards are told. */
   tls: { ca: string; cert: string; key: string };
+  /** The oldest that is taken; default TLSv1.3. */
+  oldestTls?: 'TLSv1.2' | 'TLSv1.3';
   /** Bearer token of the admin. */
   adminToken: string;
   uploads: UploadStore;
@@ -61,11 +63,11 @@ export class HttpsService implements Module {
     // A client certificate may be shown (boards do), and is looked at where it counts.
     const tlsOptions = {
       ...tls,
-      minVersion: 'TLSv1.3',
+      minVersion: this.#options.oldestTls ?? 'TLSv1.3',
       requestCert: true,
       rejectUnauthorized: false,
       handshakeTimeout: HANDSHAKE_MS,
-    } as const;
+    };
     const limits = { requestTimeout: REQUEST_MS, headersTimeout: REQUEST_MS, connectionsCheckingInterval: LOOK_MS };
     const server = createServer({ ...tlsOptions, ...limits }, (request, response) => {
       response.on('error', () => undefined);
@@ -95,7 +97,7 @@ export class HttpsService implements Module {
   /** For connections from now on. */
   useTls(tls: HttpsServiceOptions['tls']): void {
     this.#tls = tls;
-    this.#server?.setSecureContext({ ...tls, minVersion: 'TLSv1.3' });
+    this.#server?.setSecureContext({ ...tls, minVersion: this.#options.oldestTls ?? 'TLSv1.3' });
   }
 
   #serve(request: IncomingMessage, response: ServerResponse): void {

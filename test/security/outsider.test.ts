@@ -111,6 +111,22 @@ test('TLS 1.2 and older are refused on every port', async () => {
   }
 });
 
+test('TLS 1.2 is taken by hub and certificate port where the setting says so, and nothing older', async () => {
+  const lax = await startTestCloud({ sets: ['modules.cloudHub.minTLSVersion=TLSv1.2'] });
+  try {
+    const old = (version: 'TLSv1.1' | 'TLSv1.2') => ({ minVersion: version, maxVersion: version, ciphers: 'DEFAULT@SECLEVEL=0' });
+    const asked = 'GET /ca.crt HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
+    assert.match(await over(lax.cloud.httpsPort, asked, old('TLSv1.2')), /^HTTP\/1\.1 200 /);
+    // Without a certificate the handshake ends, but not for its age.
+    assert.match(await over(lax.cloud.hubPort, upgrade, old('TLSv1.2')), /HANDSHAKE_FAILURE|CERTIFICATE/);
+    for (const port of [lax.cloud.httpsPort, lax.cloud.hubPort]) {
+      assert.match(await over(port, asked, old('TLSv1.1')), /^ERR_SSL_(?:TLSV1_ALERT_PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL)/);
+    }
+  } finally {
+    await lax.close();
+  }
+});
+
 test('plain HTTP on the TLS ports is answered with nothing', async () => {
   for (const [name, port] of Object.entries(ports)) {
     for (const bytes of [
