@@ -34,6 +34,8 @@ const JITTER = 0.15;
 /** Requests for claims that run at once: many nodes come back in the same moment. */
 const MAX_CLAIMING = 16;
 const ATTEMPTS = 4;
+/** How often is looked whether a renewal that runs has ended. */
+const RUNNING_MS = 20;
 
 /** What was last seen of a Lease, by the monotonic clock of this process. */
 interface Sight {
@@ -115,6 +117,8 @@ export class NodeClaims {
   async claim(node: string, signal: AbortSignal): Promise<ClaimOutcome> {
     await this.#turn();
     try {
+      // A renewal that runs already may have reached the API before another replica took the node: it says nothing of now.
+      while (this.#held.get(node)?.renewing === true) await this.#options.clock.sleep(RUNNING_MS, signal);
       if (this.holds(node) && (await this.#renew(node, signal))) return { outcome: 'mine', before: 'mine' };
       return await this.#take(node, signal);
     } finally {

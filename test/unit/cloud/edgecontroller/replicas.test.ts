@@ -116,6 +116,35 @@ test('of two replicas that take a node in the same moment one has it, and the ot
     );
   }));
 
+test('a renewal whose answer was on its way when the node moved does not vouch for it when it comes back', () =>
+  withSite(async (site) => {
+    const listening = deaf(site.api);
+    let answer = (): void => undefined;
+    let isHeld = false;
+    const patch: typeof listening.patch = async (...asked) => {
+      const done = await site.api.patch(...asked);
+      // As in a process that hangs: the API has done it, nobody has read that yet.
+      if (isHeld) await new Promise<void>((resolve) => (answer = resolve));
+      return done;
+    };
+    const slow = new Proxy(listening, { get: (target, name): unknown => (name === 'patch' ? patch : Reflect.get(target, name)) });
+    const [a, b] = [await site.replica('a', { leading: true, leaseApi: slow }), await site.replica('b')];
+    await a.dial('pi');
+    isHeld = true;
+    await site.pass(12_000, [[a, 'pi']]);
+    isHeld = false;
+    await b.dial('pi');
+    await site.clock.settle();
+    assert.equal([site.holder('pi'), a.moved], ['b', []], 'a has not heard of it');
+    const admitted = a.dial('pi');
+    await site.clock.settle();
+    answer();
+    await site.pass(1000);
+    assert.is(await admitted, true);
+    assert.is(site.holder('pi'), 'a', 'whom it serves it holds');
+    assert.ok(a.duties.includes('pi: nothing, afresh'), 'what it knew of the devices is older than the API');
+  }));
+
 test('a node that moves between the question and the write is not overtaken', () =>
   withSite(async (site) => {
     const [a, b] = [await site.replica('a', { leading: true }), await site.replica('b')];
