@@ -21,6 +21,9 @@ export interface LinkDeps {
 export const FIRST_RETRY_MS = 500;
 export const LAST_RETRY_MS = 30_000;
 
+/** How often who waits for a probe looks whether anybody is left whose time it would cost. */
+const LOOK_MS = 250;
+
 export type Job<T> = (connection: Connection) => Promise<T>;
 
 export class Link {
@@ -33,6 +36,8 @@ export class Link {
   readonly #reads = new TurnQueue();
   readonly #probes = new TurnQueue();
   #users = 0;
+  /** Devices that wait to be probed. */
+  #dead = 0;
   #connection: Connection | undefined;
   #opening: Promise<Connection> | undefined;
   #pauses: Generator<number, never>;
@@ -95,13 +100,25 @@ export class Link {
     return this.#attempt(job, signal);
   }
 
-  /** A read of a device that is known to be dead: on a shared medium it waits until earlier time-outs are earned back. */
-  probe<T>(job: Job<T>, signal: AbortSignal): Promise<T> {
+  /**
+   * A read of a device that is known to be dead: on a shared medium it waits until earlier time-outs are earned back. Where all devices are
+   * dead, as when the line itself was cut, they cost nobody time, and the first that answers lets the others be asked at once.
+   */
+  async probe<T>(job: Job<T>, signal: AbortSignal): Promise<T> {
     if (!this.shared) return this.read(job, signal);
-    return this.#probes.run(async () => {
-      for (let wait = this.#untilOpen(); wait > 0; wait = this.#untilOpen()) await this.#clock.sleep(wait, signal);
-      return this.read(job, signal);
-    }, signal);
+    this.#dead++;
+    try {
+      return await this.#probes.run(async () => {
+        for (let wait = this.#untilOpen(); wait > 0 && this.#dead < this.#users; wait = this.#untilOpen())
+          await this.#clock.sleep(Math.min(wait, LOOK_MS), signal);
+        const wasCut = this.#dead >= this.#users;
+        const answer = await this.read(job, signal);
+        if (wasCut) this.#account = OPEN_ACCOUNT;
+        return answer;
+      }, signal);
+    } finally {
+      this.#dead--;
+    }
   }
 
   async close(): Promise<void> {
