@@ -1,6 +1,14 @@
 /** Owns what our Secrets have in common: where they are, how their texts are written and read. */
 import type { Clock } from '#beehive/clock.ts';
-import { isKubeError, namespaces, retryOnConflict, secrets, type KubeApi, type KubeObject, type KubeObjectInput } from '../store/kube-api.ts';
+import {
+  isKubeError,
+  namespaces,
+  retryOnConflict,
+  secrets,
+  type KubeApi,
+  type KubeObject,
+  type KubeObjectInput,
+} from '../store/kube-api.ts';
 
 /** Where the things of cloudcore itself are, as with KubeEdge. */
 export const NAMESPACE = 'kubeedge';

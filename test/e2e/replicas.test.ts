@@ -231,11 +231,14 @@ test('every desired change arrives, nothing goes back, and no node is called Not
     ports: replicas.map(({ hubPort }) => hubPort),
     desired: ({ node, device, property }) => {
       // What it is to be by then: a node that is told twice in a moment goes to the later value.
-      setTimeout(() => {
-        const served = fleet.nodes.find(({ name }) => name === node);
-        const wanted = served?.devices.get(device)?.twins.get(property)?.expected;
-        if (wanted !== undefined) served?.report(device, property, wanted);
-      }, 5 + draw() * 50);
+      setTimeout(
+        () => {
+          const served = fleet.nodes.find(({ name }) => name === node);
+          const wanted = served?.devices.get(device)?.twins.get(property)?.expected;
+          if (wanted !== undefined) served?.report(device, property, wanted);
+        },
+        5 + draw() * 50,
+      );
     },
   });
   const witness = new Witness(api);
