@@ -1,5 +1,6 @@
 /** Owns asking the certificate port of a cloud, ours or KubeEdge's, with the certificate that this board has: the TLS handshake proves its key. */
 import { X509Certificate } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { HiveletError, messageOf } from '#beehive/errors.ts';
 import type { Credentials } from './credential-files.ts';
@@ -56,18 +57,22 @@ function exchange({ url, node, credentials, body, signal }: DoorRequest): Promis
         headers: { NodeName: node, 'Content-Length': String(body.length) },
       },
       (response) => {
-        const chunks: Buffer[] = [];
-        let size = 0;
-        response.on('error', fail);
-        response.on('data', (chunk: Buffer) => {
-          size += chunk.length;
-          if (size > MAX_ANSWER) request.destroy(new Error('its answer is too long'));
-          else chunks.push(chunk);
-        });
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks) }));
+        wholeAnswer(response).then((whole) => resolve({ status: response.statusCode ?? 0, body: whole }), fail);
       },
     );
     request.on('error', fail);
     request.end(body);
   });
+}
+
+/** Rejects when it ends early or is longer than any certificate; the connection is closed then. */
+export async function wholeAnswer(response: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > MAX_ANSWER) throw new Error('its answer is too long');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
 }

@@ -1,4 +1,5 @@
 /** Owns what the host does with one device: reads, writes and subscriptions by property, over the session that stands. */
+import { abortable } from '#beehive/abortable.ts';
 import { setMaxListeners } from 'node:events';
 import type { Clock } from '#beehive/clock.ts';
 import { HiveletError, isHiveletError, messageOf } from '#beehive/errors.ts';
@@ -8,7 +9,6 @@ import type { BluetoothAccess } from './access.ts';
 import { bytesOf, valueOf, type BluetoothPoint } from './codec.ts';
 import type { BluetoothLink } from './link.ts';
 import { Pushes, type Emit } from './pushes.ts';
-import { unlessAborted } from './race.ts';
 import type { Characteristic, Session } from './session.ts';
 import type { Tag } from './tag.ts';
 import { uuidText } from './uuid.ts';
@@ -38,11 +38,11 @@ export class BluetoothConnection implements Connection<BluetoothLink, BluetoothA
   }
 
   read(_link: BluetoothLink, points: readonly BluetoothPoint[], options: RequestOptions): Promise<readonly Reading[]> {
-    return unlessAborted(this.#read(points, options), this.#closing.signal);
+    return abortable(this.#read(points, options), this.#closing.signal);
   }
 
   write(_link: BluetoothLink, { point, value }: { point: BluetoothPoint; value: PropertyValue }, options: RequestOptions): Promise<void> {
-    return unlessAborted(this.#write(point, value, options), this.#closing.signal);
+    return abortable(this.#write(point, value, options), this.#closing.signal);
   }
 
   subscribe(
@@ -50,7 +50,7 @@ export class BluetoothConnection implements Connection<BluetoothLink, BluetoothA
     points: readonly BluetoothPoint[],
     ...[emit, signal]: [emit: Emit, signal: AbortSignal]
   ): Promise<ReadonlySet<string>> {
-    return unlessAborted(this.#subscribe(points, emit, signal), this.#closing.signal);
+    return abortable(this.#subscribe(points, emit, signal), this.#closing.signal);
   }
 
   async close(): Promise<void> {

@@ -1,18 +1,6 @@
-/** Owns waiting that an abort ends: for a promise, for a turn, for a time. */
+/** Owns waiting that an abort ends: for a turn, for a time; and what runs beside. */
+import { abortable } from '#beehive/abortable.ts';
 import type { Clock, Timer } from '#beehive/clock.ts';
-
-/** The promise, or a rejection with the signal's reason when it aborts first. The promise itself goes on. */
-export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) {
-      promise.catch(() => undefined);
-      return reject(signal.reason as Error);
-    }
-    const onAbort = (): void => reject(signal.reason as Error);
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
-}
 
 /** One at a time, in order of arrival; who aborts leaves the queue. */
 export class TurnQueue {

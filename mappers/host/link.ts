@@ -1,11 +1,12 @@
 /** Owns one connection and its queue: opened on use, reopened with back-off, shared by all devices with the same link key. */
+import { abortable } from '#beehive/abortable.ts';
 import type { Clock } from '#beehive/clock.ts';
 import { HiveletError, isHiveletError } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
 import { backoff } from '#beehive/retry.ts';
 import { numberOf } from '#device-models/fields.ts';
 import type { Connection, MapperPlugin } from '../contract.ts';
-import { abortable, TurnQueue } from './abortable.ts';
+import { TurnQueue } from './abortable.ts';
 import { bookTimeout, OPEN_ACCOUNT } from './bus-time.ts';
 
 export interface LinkDeps {

@@ -2,6 +2,7 @@
 import { X509Certificate } from 'node:crypto';
 import { request as httpsRequest, type RequestOptions } from 'node:https';
 import { HiveletError, messageOf } from '#beehive/errors.ts';
+import { wholeAnswer } from '../../../edge/edgehub/certificate-door.ts';
 
 /** The certificate port of a cloud. */
 export interface Door {
@@ -25,7 +26,6 @@ export interface Credential {
 export class NotDone extends HiveletError {}
 
 const TIMEOUT_MS = 15_000;
-const MAX_ANSWER = 64 * 1024;
 
 interface Answer {
   status: number;
@@ -86,18 +86,11 @@ function ask(door: Door, options: RequestOptions, { signal, body }: { signal: Ab
     const fail = (error: Error): void => reject(signal.aborted ? (signal.reason as Error) : explain(error, door, isSent));
     const limit = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
     const request = httpsRequest({ ...door, ...options, agent: false, minVersion: 'TLSv1.2', signal: limit }, (response) => {
-      const chunks: Buffer[] = [];
-      let size = 0;
-      response.on('error', fail);
-      response.on('data', (chunk: Buffer) => {
-        size += chunk.length;
-        if (size > MAX_ANSWER) request.destroy(new Error('its answer is too long'));
-        else chunks.push(chunk);
-      });
-      response.on('end', () => {
-        const dateMs = Date.parse(response.headers.date ?? '');
-        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks), dateMs: Number.isNaN(dateMs) ? undefined : dateMs });
-      });
+      const dateMs = Date.parse(response.headers.date ?? '');
+      wholeAnswer(response).then(
+        (whole) => resolve({ status: response.statusCode ?? 0, body: whole, dateMs: Number.isNaN(dateMs) ? undefined : dateMs }),
+        fail,
+      );
     });
     request.on('error', fail);
     // Not before the certificate of the cloud is verified.

@@ -1,7 +1,8 @@
 /** Proves that whatever is awaited in the mapper host settles when it is stopped. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { abortable, Alarm, Background, TurnQueue } from '#mappers/host/abortable.ts';
+import { abortable } from '#beehive/abortable.ts';
+import { Alarm, Background, TurnQueue } from '#mappers/host/abortable.ts';
 import { Turnstile } from '#mappers/modbus/transport.ts';
 import { FakeClock } from '#test/support/fake-clock.ts';
 
