@@ -146,7 +146,7 @@ function memoryOf(): Module {
     collect: (globalThis as { gc?: () => void }).gc,
     work: () => process.cpuUsage().user / 1000,
     quiet: 500,
-    burst: 5000,
+    burst: 1000,
   });
 }
 

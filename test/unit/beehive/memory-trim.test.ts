@@ -37,7 +37,7 @@ test('what is quiet and what is a burst depends on what is counted', async () =>
   const collect = (): void => {
     collections++;
     // Counted as processor time, the collection itself is work.
-    work += 300;
+    work += 150;
   };
   const trim = createMemoryTrim({ collect, work: () => work, quiet: 250, burst: 4000 });
   await trim.start(contextOf(clock));
@@ -55,6 +55,29 @@ test('what is quiet and what is a burst depends on what is counted', async () =>
     await clock.advance(10_000);
   }
   assert.is(collections, 2, 'the collection itself gives no reason for the next');
+  await trim.stop();
+});
+
+test('where work is processor time, a dear collection waits for more work', async () => {
+  const clock = new FakeClock();
+  let work = 0;
+  let collections = 0;
+  const collect = (): void => {
+    collections++;
+    work += 300;
+  };
+  const burst = async (ms: number): Promise<void> => {
+    work += ms;
+    await clock.advance(10_000);
+    await clock.advance(10_000);
+  };
+  const trim = createMemoryTrim({ collect, work: () => work, quiet: 250, burst: 1000 });
+  await trim.start(contextOf(clock));
+  await clock.advance(3000);
+  await burst(5900);
+  assert.is(collections, 1);
+  await burst(200);
+  assert.is(collections, 2, 'six seconds of work after a collection of 0.3 s');
   await trim.stop();
 });
 
