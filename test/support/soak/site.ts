@@ -6,6 +6,7 @@ import type { KubeClient } from '#cloud/store/kubeconfig/client.ts';
 import { TcpRelay } from '#mappers/contract-test/relay.ts';
 import { spawnProcess, type TestProcess } from '../processes.ts';
 import { createSite, launcher, type Site } from '../programs.ts';
+import { until } from '../until.ts';
 
 export const NODE = 'edge-1';
 /** A start, on a busy machine. */
@@ -76,6 +77,22 @@ export class SoakSite {
 
   async killEdge(): Promise<void> {
     await this.#kill(this.#edge);
+  }
+
+  /** Until the cloud has collected its garbage, which it does in the quiet after a burst; at most so long, for there may have been no burst. */
+  async collected(limitMs: number): Promise<void> {
+    const before = await this.#collections();
+    const collected = async (): Promise<boolean> => (await this.#collections()) > before;
+    await until(collected, { what: 'a collection', deadlineMs: limitMs, everyMs: 1000 }).catch(() => undefined);
+  }
+
+  /** How often the cloud that runs has collected its garbage: it writes its modules into the log when it gets SIGUSR2. */
+  async #collections(): Promise<number> {
+    const dumps = (): string[] => (this.#cloud?.lines ?? []).filter((line) => line.includes('cloudcore.modules'));
+    const seen = dumps().length;
+    process.kill(this.cloudPid, 'SIGUSR2');
+    await until(() => dumps().length > seen, { what: 'the modules of the cloud in its log' });
+    return Number(/(\d+) collections/.exec(dumps().at(-1) ?? '')?.[1] ?? 0);
   }
 
   /** Processes of mappers: children of the edge. */
