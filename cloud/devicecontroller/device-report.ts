@@ -4,12 +4,13 @@ import { readDoubt, type Doubt } from '#wire/quality.ts';
 import { readWriteOutcome, type WriteOutcome } from '#wire/write-outcome.ts';
 
 export interface ReportedValue {
-  value: string;
+  /** undefined: it was never read, and `doubt` says why. */
+  value: string | undefined;
   /** `metadata.type` as the edge names it. */
   type: string;
   /** Unix ms by the edge's clock, for people. */
   timestampMs: number;
-  /** Why it is not good. */
+  /** Why it is not good, or not there. */
   doubt?: Doubt | undefined;
 }
 
@@ -118,17 +119,19 @@ export class DeviceReport {
   #takeActual(name: string, fields: Record<string, unknown>): boolean {
     const actual = fieldsOf(fields['actual']);
     const value = actual?.['value'];
-    if (typeof value !== 'string') return false;
+    const doubt = readDoubt(fields['quality']);
+    if (typeof value !== 'string' && doubt === undefined) return false;
     const last = this.#twins.get(name);
     if (last === undefined && this.#twins.size >= MAX_TWINS) return false;
     const version = numberOf(fieldsOf(fields['actual_version'])?.['edge']);
     if (version !== undefined && last !== undefined && version < last.version) return false;
     const type = fieldsOf(fields['metadata'])?.['type'];
-    const doubt = readDoubt(fields['quality']);
+    const isValue = typeof value === 'string';
     this.#twins.set(name, {
-      value,
+      // An edge that has none (any more) says why: the last one that it told stands, with its time.
+      value: isValue ? value : last?.value,
       type: typeof type === 'string' && type !== '' ? type : (last?.type ?? 'string'),
-      timestampMs: numberOf(fieldsOf(actual?.['metadata'])?.['timestamp']) ?? 0,
+      timestampMs: isValue ? (numberOf(fieldsOf(actual?.['metadata'])?.['timestamp']) ?? 0) : (last?.timestampMs ?? 0),
       version: version ?? last?.version ?? -1,
       ...(doubt === undefined ? {} : { doubt }),
     });

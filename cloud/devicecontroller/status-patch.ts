@@ -83,7 +83,7 @@ function planTwins(list: unknown, { twins, writes }: WantedStatus, plan: Plan): 
     const index = indexOf(entries, propertyName);
     const [report, write] = [twins.get(propertyName), writes.get(propertyName)];
     const fields = {
-      ...(report === undefined || saysAlready(entries[index], report) ? {} : { reported: reportedOf(report) }),
+      ...(report === undefined || saysAlready(entries[index], report) ? {} : { reported: reportedOf(entries[index], report) }),
       ...(write === undefined || toldAlready(entries[index], write) ? {} : { write: writeStatus(write.outcome) }),
     };
     if (index < 0) missing.push({ propertyName, ...fields });
@@ -118,9 +118,13 @@ function indexOf(entries: readonly unknown[], propertyName: string): number {
   return entries.findIndex((entry) => fieldsOf(entry)?.['propertyName'] === propertyName);
 }
 
-function reportedOf({ value, type, timestampMs, doubt }: ReportedValue): Record<string, unknown> {
-  const clock = clockMetadata(timestampMs);
-  return { value, metadata: { timestamp: String(timestampMs), type, ...clock, quality: 'good', ...doubtMetadata(doubt) } };
+/** Without a value the entry keeps what it has, else `''`, which each reader of KubeEdge's objects takes for none as long as it has no time. */
+function reportedOf(entry: unknown, { value, type, timestampMs, doubt }: ReportedValue): Record<string, unknown> {
+  const goodness = { quality: 'good', ...doubtMetadata(doubt) };
+  if (value !== undefined) return { value, metadata: { timestamp: String(timestampMs), type, ...clockMetadata(timestampMs), ...goodness } };
+  const before = fieldsOf(fieldsOf(entry)?.['reported']);
+  const { reason: _reason, ...metadata } = fieldsOf(before?.['metadata']) ?? {};
+  return { value: before?.['value'] ?? '', metadata: { ...metadata, type, ...goodness } };
 }
 
 /** The time-stamp alone makes no difference. Without a word of it a value is good. */
@@ -128,7 +132,7 @@ function saysAlready(entry: unknown, { value, type, doubt }: ReportedValue): boo
   const reported = fieldsOf(fieldsOf(entry)?.['reported']);
   const metadata = fieldsOf(reported?.['metadata']);
   const { quality = 'good', reason } = doubtMetadata(doubt);
-  const isSame = reported?.['value'] === value && metadata?.['type'] === type;
+  const isSame = reported !== undefined && (value === undefined || reported['value'] === value) && metadata?.['type'] === type;
   return isSame && (metadata?.['quality'] ?? 'good') === quality && metadata?.['reason'] === reason;
 }
 

@@ -129,8 +129,9 @@ function notBehind(stored: Twin, before: Twin | undefined): Twin {
 function withDoubt(stored: Twin, before: Device | undefined, row: DeviceRow): Twin {
   const wasAway = /^(offline|disconnected)$/i.test(row.state ?? '');
   const atStart: Doubt | undefined = wasAway ? { word: 'stale', reason: row.state_reason ?? '' } : undefined;
-  const doubt = before === undefined ? atStart : before.twins.get(stored.name)?.doubt;
-  return doubt === undefined || stored.actual === undefined ? stored : { ...stored, doubt };
+  const ofValue = stored.actual === undefined ? undefined : atStart;
+  const doubt = before === undefined ? ofValue : before.twins.get(stored.name)?.doubt;
+  return doubt === undefined ? stored : { ...stored, doubt };
 }
 
 export function setProfile(device: Device, profile: DeviceProfile | undefined): void {

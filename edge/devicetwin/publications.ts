@@ -45,11 +45,15 @@ function actualOf(side: TwinSide, doubt: Doubt | undefined): MsgTwin['actual'] {
   return { value, metadata: { timestamp, ...clockMetadata(timestamp), ...doubtMetadata(doubt) } };
 }
 
-/** A twin without versions: they stay between edge and cloud. Whose value is good and never was written has KubeEdge's form. */
+/**
+ * A twin without versions: they stay between edge and cloud. Whose value is good and never was written has KubeEdge's form. Why a value is
+ * missing stands beside it: clients written for KubeEdge take an `actual` for one with a value.
+ */
 export function plainTwin(twin: Twin): MsgTwin {
+  const missing = twin.doubt === undefined ? {} : { quality: twin.doubt };
   return {
     ...(twin.expected === undefined ? {} : { expected: expectedOf(twin.expected, twin.write) }),
-    ...(twin.actual === undefined ? {} : { actual: actualOf(twin.actual, twin.doubt) }),
+    ...(twin.actual === undefined ? missing : { actual: actualOf(twin.actual, twin.doubt) }),
     optional: twin.optional,
     metadata: { type: twin.type },
   };
@@ -59,7 +63,7 @@ export function plainTwin(twin: Twin): MsgTwin {
 export function partOf(twin: Twin, sides: readonly ('expected' | 'actual')[]): MsgTwin {
   const expected = sides.includes('expected') ? twin.expected : undefined;
   const actual = sides.includes('actual') ? twin.actual : undefined;
-  return plainTwin({ ...twin, expected, actual });
+  return plainTwin({ ...twin, expected, actual, doubt: actual === undefined ? undefined : twin.doubt });
 }
 
 export function twinResult(id: string, { eventId, now }: Envelope, parts: ReadonlyMap<string, MsgTwin | null>): Publication {

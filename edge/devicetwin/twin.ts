@@ -57,7 +57,7 @@ export function mergeLocal(name: string, { current, message }: Meeting, context:
       ? { kind: 'deleted', twin: tombstone(alive, bump(alive.expectedVersion), bump(alive.actualVersion, context.versionBase)) }
       : { kind: 'untouched' };
   }
-  // Nothing can be said of a value that is not there.
+  // No twin is made for a value that nobody has.
   if (alive === undefined && message.quality !== undefined && message.actual?.value === undefined) return { kind: 'untouched' };
   const type = alive?.type ?? wordOf(message) ?? NEW_TYPE;
   if (type !== '' && valueTypeOf(type) === undefined) return { kind: 'invalid', reason: 'the value type is not allowed' };
@@ -209,10 +209,9 @@ function outcomeAfter(before: Twin, after: Twin, told: WriteOutcome | undefined)
   return !fits || sameOutcome(told, kept) ? kept : told;
 }
 
-/** A value that comes without a doubt is good; a doubt alone is about the value that is there. */
+/** A value that comes without a doubt is good; a doubt alone is about the value that is there, or says why there is none yet. */
 function doubtAfter(before: Twin, { actual, quality }: MsgTwin): Doubt | undefined {
-  if (actual?.value !== undefined) return quality;
-  return before.actual === undefined ? undefined : (quality ?? before.doubt);
+  return actual?.value !== undefined ? quality : (quality ?? before.doubt);
 }
 
 function withDoubt({ doubt: _before, ...twin }: Twin, doubt: Doubt | undefined): Twin {

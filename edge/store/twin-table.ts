@@ -49,7 +49,7 @@ export interface Twin {
   readonly settled: boolean;
   /** What the mapper said of writing this `expected`. */
   readonly write?: WriteOutcome | undefined;
-  /** Why `actual` is not good; absent = good. In memory only. */
+  /** Why `actual` is not good, or is not there; absent = good. In memory only. */
   readonly doubt?: Doubt | undefined;
 }
 

@@ -24,7 +24,7 @@ export interface MsgTwin {
   override?: boolean;
   /** Ours, mapper to edge to cloud: what became of the desired value at the device. */
   write?: WriteOutcome;
-  /** Ours, mapper to edge to cloud: why `actual` is not good; with an `actual` and without this it is good. */
+  /** Ours, mapper to edge to cloud: why `actual` is not good, or why there is none; with an `actual` and without this it is good. */
   quality?: Doubt;
 }
 

@@ -313,7 +313,8 @@ export class DeviceRunner {
   }
 
   #learnt(twins: ReadonlyMap<string, KnownTwin>, askedAt: number): void {
-    for (const name of this.#deps.binding.points.keys()) this.#reporter.correct(name, twins.get(name)?.actual, askedAt);
+    for (const name of this.#reporter.properties) this.#reporter.correct(name, twins.get(name), askedAt);
+    this.#reporter.flush();
     this.#writer.known(twins);
     // What was reached before we started was reached over another link.
     if (!this.#learntBefore && this.#deps.link.forgetful) this.#writer.away();

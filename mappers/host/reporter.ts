@@ -8,7 +8,7 @@ import type { PubSub } from '../contract.ts';
 import { isTopic } from './binding.ts';
 import { sameState, type DeviceState } from './device-state.ts';
 import { isNews, reportEveryMs } from './report-policy.ts';
-import { dataUpdate, stateUpdate, twinUpdate, type ReportedValue } from './twin-messages.ts';
+import { dataUpdate, stateUpdate, twinUpdate, type KnownTwin, type ReportedValue } from './twin-messages.ts';
 
 export interface ReporterDeps {
   profile: DeviceProfile;
@@ -108,10 +108,16 @@ export class Reporter {
     mqtt.publish(deviceTopic.twinUpdate(profile.name), twinUpdate(values, clock.now()));
   }
 
-  /** The twin holds something else than we told it before we asked (`askedAt`, monotonic ms): tell it again with the next reading. */
-  correct(name: string, stored: string | undefined, askedAt: number): void {
-    const { told } = this.#entry(name);
-    if (told.text !== undefined && told.at < askedAt && told.text !== stored) told.text = undefined;
+  /**
+   * The twin holds something else than we told it before we asked (`askedAt`, monotonic ms): tell it again, a value with its next reading, and
+   * how good it is with the next `flush`.
+   */
+  correct(name: string, stored: KnownTwin | undefined, askedAt: number): void {
+    const entry = this.#entry(name);
+    const { told, doubt } = entry;
+    if (told.at >= askedAt) return;
+    if (told.text !== undefined && told.text !== stored?.actual) told.text = undefined;
+    if (doubt !== undefined && told.doubt !== undefined && doubt.word !== stored?.doubt?.word) this.#take(entry, 'doubt');
   }
 
   get properties(): Iterable<string> {

@@ -1,6 +1,6 @@
 /** Owns the MQTT messages between a mapper and the twin: what we send and what we understand (reference/mqtt-topics.md 5 to 7). Pure. */
 import type { MsgTwin } from '#wire/device-messages.ts';
-import type { Doubt } from '#wire/quality.ts';
+import { readDoubt, type Doubt } from '#wire/quality.ts';
 import type { WriteOutcome } from '#wire/write-outcome.ts';
 import type { DeviceState } from './device-state.ts';
 import type { Version } from './desired.ts';
@@ -47,6 +47,8 @@ export function dataUpdate(name: string, { text, type, at }: Pick<ReportedValue,
 export interface KnownTwin {
   readonly expected?: Version & { readonly settled: boolean };
   readonly actual?: string;
+  /** Why that is not good, or is not there. */
+  readonly doubt?: Doubt;
 }
 
 /** The answer to `twinGet` with this event id; `unknown: true` when the twin does not know the device (yet). Undefined for other messages. */
@@ -60,11 +62,14 @@ export function parseGetResult(payload: Buffer, eventId: string): { twins: Map<s
 
 function knownTwin(twin: Record<string, unknown> | undefined): KnownTwin {
   const actual = record(twin?.actual)?.value;
+  const { quality: word, reason } = record(record(twin?.actual)?.metadata) ?? {};
+  const doubt = readDoubt(twin?.quality ?? { word, reason });
   const version = versionOf(twin?.expected);
   const settled = record(record(twin?.expected)?.metadata)?.settled === true;
   return {
     ...(version === undefined ? {} : { expected: { ...version, settled } }),
     ...(typeof actual === 'string' ? { actual } : {}),
+    ...(doubt === undefined ? {} : { doubt }),
   };
 }
 

@@ -148,6 +148,41 @@ test('a property whose visitor cannot be used is bad from the start', async (ben
   assert.equal(doubts(bench, 'setpoint'), [{ word: 'bad', reason: 'visitor of setpoint.key: is missing' }]);
 });
 
+test('points that were never read say why, each of them, also when the twin came to know the device later', async (bench) => {
+  const { world, plugin } = bench;
+  const [noSuch, noAnswer] = [
+    { word: 'bad', reason: 'ILLEGAL DATA ADDRESS' },
+    { word: 'stale', reason: 'no answer' },
+  ];
+  plugin.device('thermostat').failing.set('setpoint', 'ILLEGAL DATA ADDRESS');
+  plugin.device('thermostat').mute.add('temperature');
+  await world.start();
+  world.set(thermostat());
+  await pass(bench, 100);
+  assert.equal([doubts(bench, 'setpoint'), doubts(bench, 'temperature')], [[noSuch], [noAnswer]]);
+  world.broker.addDevice('thermostat');
+  await pass(bench, 10_000);
+  assert.equal(
+    [doubts(bench, 'setpoint'), doubts(bench, 'temperature')],
+    [
+      [noSuch, noSuch],
+      [noAnswer, noAnswer],
+    ],
+  );
+});
+
+test('a device of which no property can be used says why of each', async (bench) => {
+  const { world } = bench;
+  world.broker.addDevice('thermostat');
+  await world.start();
+  const { properties, ...rest } = thermostat({}, { config: {} });
+  world.set({ ...rest, properties: properties.slice(0, 1) });
+  await pass(bench, 1000);
+  const why = 'visitor of setpoint.key: is missing';
+  assert.equal(world.broker.lastState('thermostat'), { state: 'unknown', reason: `setpoint: ${why}` });
+  assert.equal(doubts(bench, 'setpoint'), [{ word: 'bad', reason: why }]);
+});
+
 test('who sets a value on a device that is offline is told at once, and again when it was written', async (bench) => {
   const { world, plugin } = bench;
   await serve(bench);

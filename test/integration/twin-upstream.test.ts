@@ -87,6 +87,21 @@ test('how good a value is goes up without a new version, and comes again with th
   await here.hub.report('d1/temperature', (twin) => twin !== null && twin?.quality === undefined, from);
 });
 
+test('why a property has no value yet goes up as well, and comes again with the whole state', async () => {
+  const here = await startLinkedEdge([entry('d1', { temperature: undefined })]);
+  const why = { word: 'bad', reason: 'ILLEGAL DATA ADDRESS' } as const;
+  await here.update('d1', { temperature: { quality: why } });
+  const told = await here.hub.report('d1/temperature', (twin) => twin?.quality !== undefined);
+  assert.equal([told?.quality, told?.actual], [why, undefined]);
+  const shown = (await here.twins('d1'))['temperature'];
+  assert.equal([shown?.quality, shown?.actual], [why, undefined]);
+  const from = here.hub.frames.length;
+  here.hub.cut();
+  await here.hub.report('d1/temperature', (twin) => twin?.quality?.reason === why.reason, from);
+  await here.report('d1', '21');
+  await here.hub.report('d1/temperature', (twin) => twin?.actual?.value === '21' && twin.quality === undefined, from);
+});
+
 test('after a restart the values of a device that was offline are stale until it reports', async () => {
   const devices = [entry('d1', { temperature: undefined })];
   const here = await startLinkedEdge(devices);

@@ -7,6 +7,7 @@ interface Twin {
   type: string;
   expected?: { value: string; metadata: { timestamp: number } };
   actual?: { value: string; metadata: { timestamp: number } };
+  quality?: Doubt | undefined;
   settled: boolean;
 }
 
@@ -154,11 +155,12 @@ export class TwinBroker implements PubSub {
     this.deliver(topic, { event_id, timestamp: 0, twin: Object.fromEntries([...twins].map(([name, twin]) => [name, this.#shown(twin)])) });
   }
 
-  #shown({ expected, actual, type, settled }: Twin): object {
+  #shown({ expected, actual, type, settled, quality }: Twin): object {
     const mark = this.tellsSettled ? { settled } : {};
+    const doubt = quality === undefined ? {} : { quality: quality.word, reason: quality.reason };
     return {
       ...(expected === undefined ? {} : { expected: { value: expected.value, metadata: { ...expected.metadata, ...mark } } }),
-      ...(actual === undefined ? {} : { actual }),
+      ...(actual === undefined ? { quality } : { actual: { value: actual.value, metadata: { ...actual.metadata, ...doubt } } }),
       optional: false,
       metadata: { type },
     };
@@ -166,9 +168,11 @@ export class TwinBroker implements PubSub {
 
   #update(device: string, { twin }: Record<string, unknown>): void {
     if (!this.#devices.has(device)) return;
-    for (const [name, { actual, metadata }] of Object.entries(twin as Record<string, Update>)) {
-      if (actual === undefined) continue;
+    for (const [name, { actual, metadata, quality }] of Object.entries(twin as Record<string, Update>)) {
+      if (actual === undefined && quality === undefined) continue;
       const stored = this.#twin(device, name);
+      stored.quality = quality;
+      if (actual === undefined) continue;
       stored.type = metadata.type;
       stored.actual = { value: actual.value, metadata: { timestamp: this.#stamp++ } };
       if (stored.expected?.value === actual.value) stored.settled = true;

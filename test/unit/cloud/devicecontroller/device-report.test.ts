@@ -33,6 +33,17 @@ for (const [what, first, second, stays] of [
   });
 }
 
+test('why a value is missing is taken; the last one that was told stands with its time', () => {
+  const report = new DeviceReport();
+  const why = { metadata: { type: 'float' }, quality: { word: 'bad', reason: 'NO' } };
+  assert.equal(take(report, { a: why, b: { metadata: { type: 'int' } } }), { taken: ['a'] });
+  assert.equal(report.twins.get('a'), { value: undefined, type: 'float', timestampMs: 0, version: -1, doubt: why.quality });
+  take(report, { a: actual('21', 1, 'float') });
+  assert.equal(report.twins.get('a'), { value: '21', type: 'float', timestampMs: 5, version: 1 });
+  take(report, { a: why }, { store: 'store-2' });
+  assert.equal(report.twins.get('a'), { value: '21', type: 'float', timestampMs: 5, version: -1, doubt: why.quality });
+});
+
 test('a new database of the edge starts the comparison afresh, and the old one cannot come back behind it', () => {
   const report = new DeviceReport();
   take(report, { a: actual('old', 500), b: actual('kept', 7) });

@@ -76,6 +76,22 @@ test('a value that is no longer good says why; one that says nothing of it is go
   assert.is(planStatus(bad, wanted({ twins: reports({ setpoint: '20' }) }), NOW).length, 2);
 });
 
+test('a value that was never read says why; one that the API has of it stays, with its time', () => {
+  const unread: ReadonlyMap<string, ReportedValue> = new Map([
+    ['setpoint', { value: undefined, type: 'int', timestampMs: 0, doubt: { word: 'bad', reason: 'ILLEGAL DATA ADDRESS' } }],
+  ]);
+  const why = { type: 'int', quality: 'bad', reason: 'ILLEGAL DATA ADDRESS' };
+  const shown = (...twins: unknown[]): unknown => (after(withTwins(...twins), wanted({ twins: unread })).twins as unknown[])[0];
+  const setpoint = { propertyName: 'setpoint', desired: { value: '21' } };
+  assert.equal(shown(), { propertyName: 'setpoint', reported: { value: '', metadata: why } });
+  assert.equal(shown(setpoint), { ...setpoint, reported: { value: '', metadata: why } });
+  const read = { value: '20', metadata: { timestamp: '1800000000009', type: 'int', quality: 'good' } };
+  assert.equal(shown({ ...setpoint, reported: read }), {
+    ...setpoint,
+    reported: { value: '20', metadata: { timestamp: '1800000000009', ...why } },
+  });
+});
+
 test('a file that was applied again, with reported: "", heals', () => {
   const status = after(
     withTwins({ propertyName: 'setpoint', desired: { value: '21' }, reported: { value: '' } }),

@@ -5,7 +5,7 @@ import type { MsgTwin } from '#wire/device-messages.ts';
 import { readDoubt } from '#wire/quality.ts';
 import type { Twin } from '#edge/store/twin-table.ts';
 import { readTwinUpdate } from '#edge/devicetwin/payloads.ts';
-import { plainTwin } from '#edge/devicetwin/publications.ts';
+import { partOf, plainTwin } from '#edge/devicetwin/publications.ts';
 import { mergeLocal, type Merge } from '#edge/devicetwin/twin.ts';
 
 const NOW = 1_800_000_002_000;
@@ -48,8 +48,16 @@ test('a message about other things leaves the doubt', () => {
   assert.equal(local(doubted, { expected: { value: '5' } }).twin.doubt, bad);
 });
 
-test('where there is no value nothing is doubted, and no twin is made for it', () => {
-  assert.is(local({ ...stored, actual: undefined }, { quality: bad }).twin.doubt, undefined);
+test('why a value is missing stands beside it, on its own side only, until there is one', () => {
+  const { twin, doubted } = local({ ...stored, actual: undefined, expected: { value: '5', timestamp: 1 } }, { quality: bad });
+  assert.equal([twin.actual, twin.doubt, doubted], [undefined, bad, true]);
+  assert.equal(plainTwin(twin).quality, bad);
+  assert.not.ok('actual' in plainTwin(twin));
+  assert.not.ok('quality' in partOf(twin, ['expected', 'actual']), 'what KubeEdge hears of it has its own form');
+  assert.equal(plainTwin(local(twin, { actual: { value: '21' } }).twin).quality, undefined);
+});
+
+test('no twin is made for a value that is missing', () => {
   assert.is(mergeLocal('p', { current: undefined, message: { quality: bad } }, { now: NOW, tolerance: 0 }).kind, 'untouched');
 });
 
