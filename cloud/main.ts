@@ -99,9 +99,10 @@ async function run(args: Arguments, log: Logger, start: (signal: AbortSignal) =>
     notify.ready(running.status);
     // That this runs is the proof: an API that is away is no reason to kill the process, and failed modules are restarted inside it.
     notify.watch(() => true);
-    process.on('SIGUSR2', () => log.info(`${args.program}.modules`, { ...running.health() }));
+    const name = args.program === 'cloud' ? 'cloudcore' : 'api';
+    process.on('SIGUSR2', () => log.info(`${name}.modules`, { ...running.health() }));
     const signal = await stopped;
-    log.info(args.program === 'cloud' ? 'cloudcore.stopping' : 'api.stopping', { signal });
+    log.info(`${name}.stopping`, { signal });
     notify.stopping();
     notify.close();
     await running.stop();
