@@ -40,7 +40,7 @@ export function boardNeeds(board: BoardProfile, devices: readonly DeviceProfile[
     needs,
     ports: ports.map((port) => ({ ...port, present: existsSync(path.join(root, port.path)) })),
     network: (devices ?? []).filter((device) => attachmentsOf(device).length === 0 && portOf(device) === undefined).map(({ name }) => name),
-    groups: groupsFor(board, byAttachment, ports.length > 0 || devices === undefined),
+    groups: board.groups.filter((group) => group !== 'dialout' || ports.length > 0 || devices === undefined),
   };
 }
 
@@ -62,11 +62,6 @@ function isDht11(device: DeviceProfile): boolean {
 function portOf(device: DeviceProfile): { path: string; device: string } | undefined {
   const port = nameOf(field(device.protocolConfig, 'serialPort')) ?? nameOf(field(device.protocolConfig, 'serialName'));
   return port === undefined ? undefined : { path: port, device: device.name };
-}
-
-function groupsFor(board: BoardProfile, needed: ReadonlyMap<Attachment, string[]>, serial: boolean): string[] {
-  const groups = board.groups.filter((group) => group !== 'dialout' || serial);
-  return needed.has('bluetooth') ? [...groups, 'bluetooth'] : groups;
 }
 
 /** The board's start-up lines that are not commented out. */

@@ -75,5 +75,6 @@ function describeNeed({ attachment, devices, lines, note }: Need, configFile: st
     `${title}${whom}${where}`,
     ...lines.map(({ text, present }) => `  ${text}${present ? '   (is there)' : ''}`),
     ...(note === '' ? [] : [`  ${note}`]),
+    ...(attachment === 'bluetooth' ? ['  Its mapper needs rights that the edge must not have: README, "Attach a SensorTag".'] : []),
   ];
 }

@@ -52,7 +52,7 @@ test('without devices everything is told; JSON says the same', async () => {
 
 test('the drop-in for systemd has the limit of the board', async () => {
   const { stdout } = await board(['--drop-in', '--root', pi('')]);
-  assert.match(stdout, /^\[Service\]\nMemoryMax=160M\nSupplementaryGroups=gpio i2c spi bluetooth$/m);
+  assert.match(stdout, /^\[Service\]\nMemoryMax=160M\nSupplementaryGroups=gpio i2c spi$/m);
 });
 
 test('another board may be named, and one that does not exist is refused', async () => {
