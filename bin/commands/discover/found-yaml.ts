@@ -49,7 +49,7 @@ export class FoundYaml {
     const model = known ?? unusedName(objectName(`${name}-model`), this.#modelNames);
     this.#models.set(shape, model);
     const documents = [...(known === undefined ? [this.#model(model, properties)] : []), this.#device(name, { found, model, properties })];
-    return [...found.remarks.map(comment), ...documents.map((each) => `---\n${stringify(each, { lineWidth: 0 }).trimEnd()}`)].join('\n');
+    return [...found.remarks.map(comment), ...documents.map((each) => `---\n${yamlOf(each)}`)].join('\n');
   }
 
   #model(name: string, properties: readonly FoundProperty[]): object {
@@ -91,6 +91,11 @@ export class FoundYaml {
     const { protocol } = this.#options;
     return KINDS.has(protocol) ? { [protocol]: config } : { customizedProtocol: { protocolName: protocol, configData: config } };
   }
+}
+
+/** With quotes wherever YAML 1.1 would make something else of a text, since that is what kubectl reads: `ON`, `no`, `11:22:33:44:55:06`. */
+function yamlOf(document: object): string {
+  return stringify(document, { lineWidth: 0, version: '1.1' }).trimEnd();
 }
 
 /** Names made fit and unique. */

@@ -65,6 +65,29 @@ test('whatever a device calls itself, the YAML is valid and says no more than it
   );
 });
 
+test('texts are texts for kubectl too, which reads YAML 1.1', () => {
+  const text = new FoundYaml({ ...options, protocol: 'bluetooth' }).add({
+    name: 'tag',
+    protocol: { macAddress: '11:22:33:44:55:06' },
+    properties: [
+      {
+        name: 'y',
+        type: 'string',
+        accessMode: 'ReadWrite',
+        description: 'off',
+        visitor: { characteristicUUID: '2a19', dataWrite: { ON: 'AQ==', OFF: 'AA==' } },
+      },
+    ],
+    remarks: [],
+  });
+  const [model, device] = parseAllDocuments(text, { version: '1.1' }).map((document) => fieldsOf(document.toJS()) ?? {});
+  const [property] = fieldsAt(model, 'spec')?.['properties'] as Fields[];
+  assert.equal([property?.['name'], property?.['description']], ['y', 'off']);
+  assert.equal(fieldsAt(device, 'spec')?.['protocol'], { bluetooth: { macAddress: '11:22:33:44:55:06' } });
+  const [visitor] = fieldsAt(device, 'spec')?.['propertyVisitors'] as Fields[];
+  assert.equal(visitor?.['bluetooth'], { characteristicUUID: '2a19', dataWrite: { ON: 'AQ==', OFF: 'AA==' } });
+});
+
 test('devices that are alike share a model; those of one name are told apart', () => {
   const yaml = new FoundYaml(options);
   const first = documents(yaml.add(pump));
