@@ -96,6 +96,7 @@ function checkConfig(config: Config<typeof settings>): void {
       'modules.edgeHub.websocket.enable is false, but websocket is the only transport: set it to true, or modules.edgeHub.enable to false',
     );
   }
+  checkCloudAddress(config);
   const mode = config.get('modules.eventBus.mqttMode');
   const external = config.get('modules.eventBus.mqttServerExternal');
   const own = [internalAddress(config), ...config.get('modules.eventBus.listeners')].find((address) => isOwnListener(address, external));
@@ -105,6 +106,25 @@ function checkConfig(config: Config<typeof settings>): void {
       `${own === internalAddress(config) ? 'modules.eventBus.mqttServerInternal' : 'modules.eventBus.listeners'} (${own}) and mqttServerExternal (${external}) are the same: give the embedded broker another port`,
     );
   }
+}
+
+/** Written wrongly it would be tried for ever, or at port 443. */
+function checkCloudAddress(config: Config<typeof settings>): void {
+  if (!config.get('modules.edgeHub.enable')) return;
+  const servers = config
+    .get('modules.edgeHub.websocket.server')
+    .split(',')
+    .map((server) => server.trim());
+  const written = servers.filter((server) => server !== '');
+  const wrong = [...written, ...(written.length === 0 ? [''] : [])].find((server) => {
+    const port = Number(/^(?:\[[0-9a-fA-F:.]+\]|[^\s/:[\]@]+):(\d{1,5})$/.exec(server)?.[1]);
+    return !(port >= 1 && port <= 65_535);
+  });
+  if (wrong === undefined) return;
+  throw new HiveletError(
+    'CONFIG_INVALID',
+    `modules.edgeHub.websocket.server is ${JSON.stringify(wrong)}: write HOST:PORT of the cloud, for instance cloud.example:10000, or set modules.edgeHub.enable to false to work without one`,
+  );
 }
 
 /** `bench-dev-:100` -> bench-dev-1 .. bench-dev-100. */

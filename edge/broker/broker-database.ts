@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, renameSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
-import { HiveletError, messageOf } from '#beehive/errors.ts';
+import { HiveletError, isHiveletError, messageOf } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
 import { makePrivate } from '#beehive/private-file.ts';
 
@@ -41,7 +41,7 @@ function open(path: string): Database.Database {
     database.pragma('journal_mode = WAL');
     database.pragma('synchronous = FULL'); // a reopened WAL file defaults to NORMAL
     database.pragma('cache_size = -512');
-    prepareSchema(database);
+    prepareSchema(database, path);
     return database;
   } catch (error) {
     database.close();
@@ -49,8 +49,15 @@ function open(path: string): Database.Database {
   }
 }
 
-function prepareSchema(database: Database.Database): void {
+function prepareSchema(database: Database.Database, path: string): void {
   const version = Number(database.pragma('user_version', { simple: true }));
+  if (version > migrations.length) {
+    throw new HiveletError(
+      'STORE_UNREADABLE',
+      `the database ${path} was made by a later version of Hivelet: install that version, or remove the file, which holds retained messages and sessions of MQTT clients only`,
+      { facts: { version, known: migrations.length } },
+    );
+  }
   database.transaction(() => {
     for (const migration of migrations.slice(version)) database.exec(migration);
     database.pragma(`user_version = ${migrations.length}`);
@@ -70,6 +77,7 @@ function moveAside(path: string): string {
 }
 
 function failure(error: unknown, path: string): HiveletError {
+  if (isHiveletError(error)) return error;
   const code = error instanceof Database.SqliteError ? error.code : '';
   if (/^SQLITE_(BUSY|LOCKED)/.test(code)) {
     return new HiveletError('STORE_LOCKED', `${path} is in use by another process: stop it, or choose another --data-dir`, {

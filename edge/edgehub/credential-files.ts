@@ -22,9 +22,16 @@ export interface Credentials {
 }
 
 const [SECRET_MODE, PUBLIC_MODE] = [0o600, 0o644];
+const JOIN = '`hivelet join`';
 
-/** Throws LINK_CLOSED with the missing file and the setting that names it. */
+/** Throws LINK_CLOSED with the file that is missing or unusable, the setting that names it and the remedy. */
 export function readCredentials(files: CredentialFiles): Credentials {
+  const credentials = readFiles(files);
+  checkUsable(files, credentials);
+  return credentials;
+}
+
+function readFiles(files: CredentialFiles): Credentials {
   const ca = required(files.caFile, 'tlsCaFile');
   const pending = readPair(files);
   if (pending !== undefined) {
@@ -118,9 +125,34 @@ function isKey(text: string): boolean {
 function required(path: string, setting: string): string {
   try {
     return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new HiveletError('LINK_CLOSED', `cannot read ${path} (modules.edgeHub.${setting}): ${messageOf(error)}`, { cause: error });
+  } catch (cause) {
+    const isMissing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+    const [what, remedy] = isMissing
+      ? ['it is not there', `run ${JOIN}, or set modules.edgeHub.enable to false to work without a cloud`]
+      : [messageOf(cause), 'let the edge read it'];
+    throw new HiveletError('LINK_CLOSED', `cannot read ${path} (modules.edgeHub.${setting}): ${what}; ${remedy}`, { cause });
   }
+}
+
+/** What TLS would say of a damaged file is "no start line". */
+function checkUsable(files: CredentialFiles, { ca, cert, key }: Credentials): void {
+  parsed(() => certificatesIn(ca)[0] ?? new X509Certificate(''), `${files.caFile} (modules.edgeHub.tlsCaFile) holds no certificate`);
+  const certificate = parsed(() => new X509Certificate(cert), `${files.certFile} (modules.edgeHub.tlsCertFile) holds no certificate`);
+  const place = `${files.keyFile} (modules.edgeHub.tlsPrivateKeyFile)`;
+  const own = parsed(() => createPrivateKey(key), `${place} holds no private key`);
+  if (!certificate.checkPrivateKey(own)) throw damaged(`${place} is not the key of ${files.certFile}`);
+}
+
+function parsed<T>(parse: () => T, otherwise: string): T {
+  try {
+    return parse();
+  } catch (cause) {
+    throw damaged(otherwise, cause);
+  }
+}
+
+function damaged(what: string, cause?: unknown): HiveletError {
+  return new HiveletError('LINK_CLOSED', `${what}; put it back, or \`hivelet reset\` and ${JOIN}`, { cause });
 }
 
 function readIfThere(path: string): string | undefined {

@@ -8,7 +8,8 @@ import { createMessage, decodeFrame, encodeFrame, type BeehiveMessage, type NewM
 import { certificateAuthorities, group, operation, source } from '#wire/resources.ts';
 import { FaultLog } from './fault-log.ts';
 import { initialLink, nextLink, type LinkInput, type LinkState } from './link.ts';
-import { openSocket, type CloudSocket, type Greeting, type LostCause, type SocketOptions } from './websocket.ts';
+import type { LostCause } from './link-faults.ts';
+import { openSocket, type CloudSocket, type Greeting, type SocketOptions } from './websocket.ts';
 
 export const MODULE = source.edgehub;
 /** Wire group -> bus group (reference/beehive-message.md section 3). */

@@ -1,6 +1,6 @@
 /** Owns telling why there is no link: the same reason again and again is one line a minute, that the clock is wrong is told once. */
 import type { Context } from '#beehive/module.ts';
-import type { LostCause } from './websocket.ts';
+import type { LostCause } from './link-faults.ts';
 
 const AGAIN_MS = 60_000;
 

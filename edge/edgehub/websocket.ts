@@ -6,6 +6,7 @@ import WebSocket from 'ws';
 import type { Clock, Timer } from '#beehive/clock.ts';
 import { MAX_FRAME_BYTES, PROTOCOL_VERSION, headers } from '#wire/handshake.ts';
 import { authorityHashes, readCredentials, type CredentialFiles } from './credential-files.ts';
+import { causeOf, explain, type LostCause } from './link-faults.ts';
 
 export interface SocketOptions extends CredentialFiles {
   /** `host:port`. */
@@ -27,12 +28,6 @@ export interface Greeting {
   /** What the cloud shows. */
   cloud?: X509Certificate | undefined;
 }
-
-/**
- * Why a link ended, where that is more than a sentence: the cloud says that our certificate has ended; it hung up on the certificate without a word;
- * our clock says too early for the cloud's.
- */
-export type LostCause = 'certificate ended' | 'hung up' | 'clock' | undefined;
 
 export interface SocketHandlers {
   opened(greeting: Greeting): void;
@@ -144,7 +139,7 @@ class Connection implements CloudSocket {
         this.#end(line === '' ? refused : `${refused}: ${line}`);
       });
     });
-    socket.on('error', (error) => this.#end(explain(error, options), causeOf(error)));
+    socket.on('error', (error) => this.#end(explain(error, options.server), causeOf(error)));
     socket.on('close', (code, reason) => this.#end(`the cloud closed the link (${String(code)} ${reason.toString()})`));
   }
 
@@ -218,30 +213,4 @@ function readGreeting(response: IncomingMessage): Greeting {
     cloudNowMs: /^\d{1,15}$/.test(text(headers.time)) ? Number(text(headers.time)) : undefined,
     cloud: response.socket instanceof TLSSocket ? response.socket.getPeerX509Certificate() : undefined,
   };
-}
-
-/** TLS tells it only after the handshake: an alert of the cloud. */
-function causeOf(error: Error): LostCause {
-  const code = (error as NodeJS.ErrnoException).code ?? '';
-  if (code === 'CERT_NOT_YET_VALID') return 'clock';
-  // Node's servers send no alert: they end what they have just shaken hands with.
-  if (code === 'ECONNRESET' && error.message === 'socket hang up') return 'hung up';
-  return /ALERT_CERTIFICATE_EXPIRED$/.test(code) ? 'certificate ended' : undefined;
-}
-
-function explain(error: Error, { server }: SocketOptions): string {
-  const code = (error as NodeJS.ErrnoException).code ?? '';
-  switch (code) {
-    case 'ECONNREFUSED':
-      return `nothing listens at ${server}`;
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return `the name in ${server} cannot be resolved`;
-    case 'ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED':
-      return `the certificate of this node has ended: another one is asked for at the certificate port of ${server.replace(/:\d+$/, '')}`;
-    case 'CERT_NOT_YET_VALID':
-      return `the cloud's certificate is not valid yet: is the clock of this board right? (${error.message})`;
-    default:
-      return `the link to ${server} failed: ${error.message}`;
-  }
 }

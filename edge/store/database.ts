@@ -216,5 +216,12 @@ export function storeError(error: unknown, path: string): HiveletError {
   }
   if (code.startsWith('SQLITE_FULL'))
     return new HiveletError('STORE_FULL', `the disk that holds ${path} is full: free some space`, { cause: error });
+  const isRefused = /^(?:SQLITE_(?:CANTOPEN|READONLY|PERM)|E(?:ACCES|PERM|ROFS|NOTDIR)$)/.test(
+    code || ((error as NodeJS.ErrnoException).code ?? ''),
+  );
+  if (isRefused) {
+    const remedy = 'let the user of the edge write there, or choose another --data-dir';
+    return new HiveletError('STORE_FAILED', `the database ${path} cannot be written (${messageOf(error)}): ${remedy}`, { cause: error });
+  }
   return new HiveletError('STORE_FAILED', `the database ${path} failed: ${messageOf(error)}`, { cause: error });
 }

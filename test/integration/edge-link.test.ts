@@ -68,6 +68,19 @@ test('without certificates, and without a cloud, everything local works', async 
   assert.is(edge.edge.health().ok, true, 'an absent cloud is no fault of the edge');
 });
 
+for (const server of ['cloud.example', 'https://cloud.example:10000', 'cloud.example:0', '']) {
+  test(`an address of the cloud such as ${JSON.stringify(server)} is refused at the start, with the setting and how to write it`, async () => {
+    const message = await startTestEdge({ dataDir: tempDir(), hub: server }).then(
+      ({ edge }) => edge.stop().then(() => 'it started'),
+      (error: Error) => error.message,
+    );
+    assert.match(
+      message,
+      /^modules\.edgeHub\.websocket\.server is ".*": write HOST:PORT of the cloud, for instance cloud\.example:10000, or set/,
+    );
+  });
+}
+
 test('an edge with the certificates of another authority links to nobody, and says why', async () => {
   const theirs = await startHiveletHub({ dataDir: tempDir(), node: 'edge-node' });
   const dataDir = tempDir();
@@ -77,7 +90,7 @@ test('an edge with the certificates of another authority links to nobody, and sa
   const edge = await startTestEdge({ dataDir, hub: theirs.server });
   closeLater(() => edge.edge.stop());
   const down = await until(() => edge.log.find(({ event }) => event === 'link.down'), { what: 'the refusal' });
-  assert.match(String(down.fields['reason']), /certificate/);
+  assert.match(String(down.fields['reason']), /is not the cloud that this board has joined .+: check modules\.edgeHub\.websocket\.server/);
   assert.is(theirs.connections.length, 0);
 });
 

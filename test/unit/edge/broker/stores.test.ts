@@ -248,4 +248,16 @@ test('a file that another broker has open is refused by name', () => {
   first.close();
 });
 
+test('a file of a later version is refused and left as it is', () => {
+  const file = path.join(tempDir(), 'mqtt.db');
+  const made = openBrokerDatabase(file, silentLogger());
+  made.pragma('user_version = 99');
+  made.close();
+  assert.throws(
+    () => openBrokerDatabase(file, silentLogger()),
+    (error: unknown) =>
+      isHiveletError(error, 'STORE_UNREADABLE') && /mqtt\.db was made by a later version of Hivelet: install/.test(error.message),
+  );
+});
+
 test.run();

@@ -1,6 +1,6 @@
 /** A new key and certificate are taken in one step: wherever the power fails, what is read is a pair. */
 import { generateKeyPairSync } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -72,6 +72,44 @@ test('a pair that does not fit is none', () => {
   writeFileSync(`${files.certFile}.next`, old.key + next.cert);
   assert.is(readCredentials(files).cert, old.cert);
 });
+
+const damages: [what: string, damage: (files: ReturnType<typeof board>) => void, told: RegExp][] = [
+  [
+    'a board that never joined',
+    ({ caFile }) => rmSync(caFile),
+    /^cannot read \S+\/ca\.crt \(modules\.edgeHub\.tlsCaFile\): it is not there; run `hivelet join`, or set modules\.edgeHub\.enable to false to work without a cloud$/,
+  ],
+  [
+    'an authority that is none',
+    ({ caFile }) => writeFileSync(caFile, 'x'),
+    /^\S+\/ca\.crt \(modules\.edgeHub\.tlsCaFile\) holds no certificate; put it back/,
+  ],
+  [
+    'a certificate that is none',
+    ({ certFile }) => writeFileSync(certFile, ''),
+    /\/node\.crt \(modules\.edgeHub\.tlsCertFile\) holds no certificate; put it/,
+  ],
+  [
+    'a key that is none',
+    ({ keyFile }) => writeFileSync(keyFile, ''),
+    /\/node\.key \(modules\.edgeHub\.tlsPrivateKeyFile\) holds no private key; put it/,
+  ],
+  [
+    'a key of another certificate',
+    ({ keyFile }) => writeFileSync(keyFile, next.key),
+    /^\S+\/node\.key \(modules\.edgeHub\.tlsPrivateKeyFile\) is not the key of \S+\/node\.crt; put it back, or `hivelet reset` and `hivelet join`$/,
+  ],
+];
+for (const [what, damage, told] of damages) {
+  test(`${what} is told by file, setting and remedy`, () => {
+    const files = board();
+    damage(files);
+    assert.throws(
+      () => readCredentials(files),
+      (error: Error) => told.test(error.message),
+    );
+  });
+}
 
 test('asking again is the same question: the key is kept, private, until its certificate has come', async () => {
   const files = board();

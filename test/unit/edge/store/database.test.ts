@@ -237,17 +237,18 @@ test('a place where no file can be is named', () => {
   writeFileSync(file, '');
   assert.match(
     refusal(() => open(path.join(file, 'edge', 'edgecore.db'))),
-    /^STORE_FAILED: the database \S+ failed: ENOTDIR/,
+    /^STORE_FAILED: the database \S+ cannot be written \(ENOTDIR.+\): let the user of the edge write there, or choose another --data-dir$/,
   );
   assert.match(
     refusal(() => open(path.dirname(file))),
-    /^STORE_FAILED: the database \S+ failed: unable to open database file/,
+    /^STORE_FAILED: the database \S+ cannot be written \(unable to open database file\): let the user/,
   );
 });
 
 const translations: [code: string, expected: RegExp][] = [
   ['SQLITE_FULL', /^STORE_FULL: the disk that holds \/x is full: free some space$/],
   ['SQLITE_IOERR_WRITE', /^STORE_FAILED: the database \/x failed: words$/],
+  ['SQLITE_READONLY_DIRECTORY', /^STORE_FAILED: the database \/x cannot be written \(words\): let the user of the edge write there/],
   ['SQLITE_BUSY_SNAPSHOT', /^STORE_LOCKED: \/x is in use by process unknown/],
 ];
 for (const [code, expected] of translations) {
