@@ -1,5 +1,5 @@
 /** Owns plugins that are not part of Hivelet: folders below `<data-dir>/edge/plugins`, each with a `plugin.js`, named after their protocol. */
-import { lstatSync, readdirSync, realpathSync, type Stats } from 'node:fs';
+import { lstatSync, readdirSync, realpathSync, statSync, type Stats } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { catalogue, HiveletError, isHiveletError, messageOf, type ErrorCode } from '#beehive/errors.ts';
@@ -75,7 +75,9 @@ type Create = (options: Record<string, unknown>) => unknown;
 async function createOf(file: string): Promise<Create> {
   let module: { default?: unknown };
   try {
-    module = (await import(pathToFileURL(file).href)) as { default?: unknown };
+    // Under a name of its own for each version: what could not be loaded once is kept as such.
+    const version = String(statSync(file).mtimeMs);
+    module = (await import(`${pathToFileURL(file).href}?version=${version}`)) as { default?: unknown };
   } catch (error) {
     throw broken(file, messageOf(error), error);
   }

@@ -10,6 +10,7 @@ import { createPluginTable, type PluginOptions, type PluginRow } from './index.t
 import type { Keepers, KeepersOptions } from './isolation/keepers.ts';
 import type { KeeperStatus } from './isolation/keeper.ts';
 import type { MapperPort } from './isolation/session.ts';
+import { LatePlugins } from './late-plugins.ts';
 import { placesOf, type Place } from './placement.ts';
 
 /** The broker's port: for the mappers inside by `publish`, for processes by `commit`. */
@@ -69,8 +70,8 @@ type Job = (keepers: Keepers) => void;
 class NodeMappers implements Mappers {
   readonly name = 'mapper-host';
   readonly #options: MappersOptions;
-  readonly #table: ReadonlyMap<string, PluginRow>;
-  readonly #places: ReadonlyMap<string, Place>;
+  #table: ReadonlyMap<string, PluginRow>;
+  #places: ReadonlyMap<string, Place>;
   readonly #inside: MapperHost;
   /** Device -> its plugin where that has a process of its own, undefined where it is served inside. */
   readonly #homes = new Map<string, Outside | undefined>();
@@ -78,6 +79,7 @@ class NodeMappers implements Mappers {
   readonly #loads = new Map<string, { fault?: string }>();
   #toInside: (change: DefinitionChange) => void = () => undefined;
   #context: Context | undefined;
+  #late: LatePlugins | undefined;
   #unwatch: (() => void) | undefined;
   #keepers: Keepers | undefined;
   #loading: Promise<void> | undefined;
@@ -104,6 +106,7 @@ class NodeMappers implements Mappers {
 
   async start(context: Context): Promise<void> {
     this.#context = context;
+    this.#late = new LatePlugins(context.clock, () => this.#lookAgain());
     await this.#inside.start(context);
     this.#unwatch = this.#options.definitions.onChange((change) => this.#route(change));
     for (const profile of this.#options.definitions.list()) this.#route({ kind: 'set', profile });
@@ -112,6 +115,7 @@ class NodeMappers implements Mappers {
   async stop(): Promise<void> {
     this.#unwatch?.();
     this.#unwatch = undefined;
+    this.#late?.stop();
     this.#context = undefined;
     await this.#loading;
     this.#loading = undefined;
@@ -185,6 +189,8 @@ class NodeMappers implements Mappers {
     const isKnown = this.#homes.has(name);
     const before = this.#homes.get(name);
     const home = change.kind === 'set' ? this.#homeOf(change.profile) : undefined;
+    if (change.kind === 'set' && this.#isUnserved(change.profile)) this.#late?.wait(name);
+    else this.#late?.forget(name);
     if (isKnown && (change.kind === 'removed' || before?.plugin !== home?.plugin)) this.#remove(name, before);
     if (change.kind === 'removed') return;
     this.#homes.set(name, home);
@@ -202,6 +208,23 @@ class NodeMappers implements Mappers {
     const plugin = this.#table.get(protocol.toLowerCase())?.plugin;
     const where = plugin === undefined ? undefined : this.#places.get(plugin);
     return plugin === undefined || where === undefined || where === 'inside' ? undefined : { plugin, where };
+  }
+
+  /** Not one without a protocol: that is for somebody else's mapper. */
+  #isUnserved({ protocol }: DeviceProfile): boolean {
+    return protocol !== '' && !this.#table.has(protocol.toLowerCase());
+  }
+
+  /** True when a plugin has come since. */
+  #lookAgain(): boolean {
+    if (this.#options.table !== undefined) return false;
+    const come = [...createPluginTable(this.#options.plugins)].filter(([protocol]) => !this.#table.has(protocol));
+    if (come.length === 0) return false;
+    const unserved = this.#options.definitions.list().filter((profile) => this.#isUnserved(profile));
+    this.#table = new Map([...this.#table, ...come]);
+    this.#places = placesOf(this.#table, this.#options.placement);
+    for (const profile of unserved) if (!this.#isUnserved(profile)) this.#route({ kind: 'set', profile });
+    return true;
   }
 
   /** In order, also while the code is still on its way. */

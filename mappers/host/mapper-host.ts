@@ -1,12 +1,14 @@
 /** Owns the module that serves devices through mapper plugins: one runner per device, bound to the twin by MQTT topics alone. */
+import type { Timer } from '#beehive/clock.ts';
 import { HiveletError, isHiveletError, messageOf } from '#beehive/errors.ts';
 import type { Context, Health, Module } from '#beehive/module.ts';
+import { backoff } from '#beehive/retry.ts';
 import type { DeviceProfile } from '#device-models/device-profile.ts';
-import type { PluginLoader, PubSub } from '../contract.ts';
+import type { MapperPlugin, PluginLoader, PubSub } from '../contract.ts';
 import { bindDevice } from './binding.ts';
 import { DeviceRunner } from './device-runner.ts';
 import type { DeviceState } from './device-state.ts';
-import { LinkPool, type Link } from './link.ts';
+import { FIRST_RETRY_MS, LAST_RETRY_MS, LinkPool, type Link } from './link.ts';
 import { Reporter } from './reporter.ts';
 
 export type DefinitionChange = { kind: 'set'; profile: DeviceProfile } | { kind: 'removed'; name: string };
@@ -51,6 +53,9 @@ interface Served {
   link?: Link;
   /** Tells the state of a device that cannot be served. */
   fault?: Reporter;
+  /** Its plugin could not be loaded: what it lacks may be there later. */
+  retry?: Timer;
+  pauses?: Generator<number, never>;
 }
 
 class Host implements MapperHost {
@@ -135,28 +140,57 @@ class Host implements MapperHost {
     });
   }
 
-  async #bind(served: Served, { clock, log: hostLog }: Context): Promise<void> {
+  async #bind(served: Served, context: Context): Promise<void> {
     const { profile } = served;
     // A device without a protocol is served by somebody else's mapper.
     if (profile.protocol === '') return;
+    let plugin: MapperPlugin;
+    try {
+      plugin = await this.#plugin(profile.protocol);
+    } catch (error) {
+      if (this.#served.get(profile.name) !== served) return;
+      this.#unserved(served, error, context);
+      if (this.#options.plugins.has(profile.protocol.toLowerCase())) this.#retryLater(served, context);
+      return;
+    }
+    try {
+      this.#serve(served, plugin, context);
+    } catch (error) {
+      this.#unserved(served, error, context);
+    }
+  }
+
+  #serve(served: Served, plugin: MapperPlugin, { clock, log: hostLog }: Context): void {
+    const { profile } = served;
     const { mqtt, heartbeatMs = HEARTBEAT_MS } = this.#options;
     const log = hostLog.child({ device: profile.name });
-    try {
-      const plugin = await this.#plugin(profile.protocol);
-      const binding = bindDevice(profile, plugin);
-      if (this.#served.get(profile.name) !== served || this.#links === undefined) return;
-      served.link = this.#links.join(plugin, binding.link);
-      served.runner = new DeviceRunner({ profile, binding, link: served.link, mqtt, clock, log, heartbeatMs });
-      for (const [property, reason] of binding.faults) log.warn('mapper.visitor.invalid', { property, reason });
-      served.runner.start();
-      log.info('mapper.device.bound', { protocol: plugin.protocol, properties: binding.points.size });
-    } catch (error) {
-      log.warn('mapper.device.unserved', { error });
-      served.fault = new Reporter({ profile, mqtt, clock, heartbeatMs: Infinity });
-      served.fault.state({ word: 'unknown', reason: messageOf(error) });
-      served.fault.allStale(messageOf(error));
-      served.fault.flush();
-    }
+    const binding = bindDevice(profile, plugin);
+    if (this.#served.get(profile.name) !== served || this.#links === undefined) return;
+    served.fault?.stop();
+    delete served.fault;
+    served.link = this.#links.join(plugin, binding.link);
+    served.runner = new DeviceRunner({ profile, binding, link: served.link, mqtt, clock, log, heartbeatMs });
+    for (const [property, reason] of binding.faults) log.warn('mapper.visitor.invalid', { property, reason });
+    served.runner.start();
+    log.info('mapper.device.bound', { protocol: plugin.protocol, properties: binding.points.size });
+  }
+
+  /** Told once, however often it is tried again. */
+  #unserved(served: Served, error: unknown, { clock, log }: Context): void {
+    const { profile } = served;
+    const reason = messageOf(error);
+    if (served.fault?.currentState?.reason === reason) return;
+    log.warn('mapper.device.unserved', { device: profile.name, error });
+    served.fault ??= new Reporter({ profile, mqtt: this.#options.mqtt, clock, heartbeatMs: Infinity });
+    served.fault.state({ word: 'unknown', reason });
+    served.fault.allStale(reason);
+    served.fault.flush();
+  }
+
+  #retryLater(served: Served, context: Context): void {
+    const { clock } = context;
+    served.pauses ??= backoff(FIRST_RETRY_MS, LAST_RETRY_MS, () => clock.random());
+    served.retry = clock.timer(served.pauses.next().value, () => this.#then(served.profile.name, () => this.#bind(served, context)));
   }
 
   async #plugin(protocol: string): ReturnType<PluginLoader> {
@@ -179,6 +213,7 @@ class Host implements MapperHost {
   }
 
   async #unbind(served: Served | undefined): Promise<void> {
+    served?.retry?.cancel();
     served?.fault?.stop();
     await served?.runner?.stop();
     if (served?.link !== undefined) await this.#links?.leave(served.link);

@@ -57,6 +57,11 @@ const LAST_RETRY_MS = 30_000;
 const STEADY_MS = 60_000;
 const LINGER_MS = 5000;
 const PATIENCE_MS = 15_000;
+/** A process whose plugin misses something is made anew after this, each time twice as long: node never finds in one what it did not find there once. */
+const FIRST_RENEWAL_MS = 15_000;
+const LAST_RENEWAL_MS = 300_000;
+/** How a life ended that was no failure. */
+const RENEWED = 'it is made anew, to find what its plugin misses';
 
 export class Keeper {
   readonly #options: KeeperOptions;
@@ -68,6 +73,10 @@ export class Keeper {
   /** Aborts when no device needs it, or all stops. */
   #unwanted = new AbortController();
   #linger: Timer | undefined;
+  #renewal: Timer | undefined;
+  #renewalMs = FIRST_RENEWAL_MS;
+  /** Monotonic ms of the start of this life. */
+  #bornAt = 0;
   #running: Promise<void> | undefined;
   #isStopping = false;
 
@@ -124,10 +133,11 @@ export class Keeper {
     const { signal } = this.#unwanted;
     let waits = backoff(FIRST_RETRY_MS, LAST_RETRY_MS, () => clock.random());
     while (!signal.aborted) {
-      const startedMs = clock.monotonic();
+      this.#bornAt = clock.monotonic();
       const reason = await this.#live(signal);
       if (signal.aborted) break;
-      if (clock.monotonic() - startedMs >= STEADY_MS) waits = backoff(FIRST_RETRY_MS, LAST_RETRY_MS, () => clock.random());
+      if (reason === RENEWED) continue;
+      if (clock.monotonic() - this.#bornAt >= STEADY_MS) waits = backoff(FIRST_RETRY_MS, LAST_RETRY_MS, () => clock.random());
       const waitMs = Math.round(waits.next().value);
       log.warn('mapper.process.ended', { reason, restartInMs: waitMs });
       this.#is({ state: 'waiting', loaded: false, reason, restarts: this.#status.restarts + 1 });
@@ -170,9 +180,11 @@ export class Keeper {
     signal.addEventListener('abort', onAbort, { once: true });
     const fault = await Promise.race([broken, life.ended.then(() => undefined)]);
     signal.removeEventListener('abort', onAbort);
+    this.#renewal?.cancel();
+    this.#renewal = undefined;
     this.#session = undefined;
     session.close();
-    await (fault === undefined ? life.stop() : life.kill());
+    await (fault === undefined || fault === RENEWED ? life.stop() : life.kill());
     return fault ?? (await life.ended);
   }
 
@@ -194,10 +206,25 @@ export class Keeper {
       onLoaded: (reason) => {
         const { reason: _, ...status } = this.#status;
         this.#status = { ...status, loaded: reason === undefined, ...(reason === undefined ? {} : { reason }) };
+        this.#renewLater(reason, broke);
       },
       onState: (device, payload) => this.#heard(device, payload),
       onEnd: broke,
     });
+  }
+
+  /** Its devices keep the state that its plugin told, so nobody is told of the change. */
+  #renewLater(missing: string | undefined, broke: (fault: string) => void): void {
+    const { clock } = this.#options;
+    if (missing === undefined) {
+      this.#renewal?.cancel();
+      this.#renewal = undefined;
+    } else if (this.#renewal === undefined) {
+      // It was all there before.
+      if (clock.monotonic() - this.#bornAt >= STEADY_MS) this.#renewalMs = FIRST_RENEWAL_MS;
+      this.#renewal = clock.timer(this.#renewalMs, () => broke(RENEWED));
+      this.#renewalMs = Math.min(2 * this.#renewalMs, LAST_RENEWAL_MS);
+    }
   }
 
   #hand(session: Session, kept: Kept): void {

@@ -2,11 +2,11 @@
 import { writeFileSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '#beehive/clock.ts';
-import { HiveletError, messageOf } from '#beehive/errors.ts';
+import { HiveletError, isHiveletError, messageOf } from '#beehive/errors.ts';
 import { createLogger, formatJson } from '#beehive/log.ts';
 import type { Context, Module } from '#beehive/module.ts';
 import type { DeviceProfile } from '#device-models/device-profile.ts';
-import type { PluginLoader, PubSub, Secrets } from '../contract.ts';
+import type { MapperPlugin, PluginLoader, PubSub, Secrets } from '../contract.ts';
 import { EdgeEnd } from './edge-end.ts';
 
 /** The port that a mapper host is given, whatever process it runs in. */
@@ -74,13 +74,40 @@ function told(plugins: ReadonlyMap<string, PluginLoader>, edge: EdgeEnd): Readon
       try {
         const plugin = await load();
         edge.loaded();
-        return plugin;
+        return tellingOpens(plugin, edge);
       } catch (error) {
         edge.loaded(messageOf(error));
         throw error;
       }
     };
   return new Map([...plugins].map(([protocol, load]) => [protocol, wrap(load)]));
+}
+
+/** The same plugin. A driver may be missing only when it is wanted, which is with the first link: that is told as well. */
+function tellingOpens(plugin: MapperPlugin, edge: EdgeEnd): MapperPlugin {
+  let isMissing = false;
+  const open: MapperPlugin['open'] = async (link, context) => {
+    try {
+      const connection = await plugin.open(link, context);
+      if (isMissing) edge.loaded();
+      isMissing = false;
+      return connection;
+    } catch (error) {
+      if (isHiveletError(error, 'PLUGIN_MISSING')) {
+        isMissing = true;
+        edge.loaded(error.message);
+      }
+      throw error;
+    }
+  };
+  // Not a copy: a plugin may be an object with a class of its own.
+  return new Proxy(plugin, {
+    get: (target, name) => {
+      if (name === 'open') return open;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
 }
 
 /** When memory runs out, the kernel is to end this process and not edgecore. */

@@ -1,5 +1,7 @@
 /** Owns how the OPC UA client comes into the process: on first use, quiet, with a sentence when it is not installed. */
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import path from 'node:path';
 import type * as Streams from 'node-opcua-binary-stream';
 import type * as CertificateManagers from 'node-opcua-certificate-manager';
 import type * as Client from 'node-opcua-client';
@@ -35,12 +37,9 @@ export function loadEngine(): Promise<Engine> {
 
 /** Undefined when the package can be loaded, else the remedy. Loads nothing. */
 export function engineMissing(): string | undefined {
-  try {
-    createRequire(import.meta.url).resolve(PACKAGE);
-    return undefined;
-  } catch {
-    return MISSING;
-  }
+  // Node is not asked: it never looks again for what it did not find.
+  const folders = createRequire(import.meta.url).resolve.paths(PACKAGE) ?? [];
+  return folders.some((folder) => existsSync(path.join(folder, PACKAGE, 'package.json'))) ? undefined : MISSING;
 }
 
 function load(): Engine {

@@ -1,5 +1,5 @@
 /** Proves that a plugin of others works from its own folder, built apart from us, and that none is loaded that others could have changed. */
-import { chmodSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, renameSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -63,6 +63,18 @@ test('what is no plugin is refused with what is wrong', async () => {
   );
   assert.match(await refusal('export default () => { throw new Error("no luck"); };'), /its function failed: no luck/);
   assert.match(await refusal('this is no JavaScript'), /cannot be used as a plugin/);
+});
+
+test('one that was mended is loaded, though it could not be before', async () => {
+  const file = path.join(tempDir(), 'plugins/strange/plugin.js');
+  mkdirSync(path.dirname(file), { recursive: true });
+  for (const place of [path.dirname(path.dirname(file)), path.dirname(file)]) chmodSync(place, 0o755);
+  writeFileSync(file, 'this is no JavaScript', { mode: 0o644 });
+  const strange = (): Promise<MapperPlugin> => load(path.dirname(path.dirname(file)), 'strange');
+  assert.match(await strange().then(String, messageOf), /cannot be used as a plugin/);
+  writeFileSync(file, good);
+  utimesSync(file, 1, 1);
+  assert.is((await strange()).protocol, 'strange');
 });
 
 test('folders with other names are none, and a folder that is not there has none', () => {

@@ -112,6 +112,25 @@ test('the plugin is loaded with the first device of its protocol, not before', a
   assert.is(bench.loads, 1);
 });
 
+test('a plugin that cannot be loaded is tried again with back-off, and told once', async (bench) => {
+  const { world, clock } = bench;
+  bench.missing = 'driver';
+  await world.start();
+  world.set(thermostat());
+  world.set(thermostat({ name: 'gone' }));
+  await pass(bench, 120_000);
+  assert.equal(world.broker.states('thermostat'), [
+    { state: 'unknown', reason: "the plugin of the protocol bench cannot be loaded: Cannot find package 'driver'" },
+  ]);
+  assert.ok(bench.loads >= 12 && bench.loads <= 80, `${String(bench.loads)} attempts for two devices in two minutes`);
+  world.remove('gone');
+  await settle(bench);
+  assert.is(clock.pending, 1, 'only the device that is left is tried');
+  bench.missing = undefined;
+  await pass(bench, 30_100);
+  assert.equal(world.broker.lastState('thermostat'), { state: 'online' });
+});
+
 test('a change of the profile restarts this device only; a new desired value restarts none', async (bench) => {
   const { world, plugin } = bench;
   plugin.device('other', { setpoint: 200n, temperature: 180n });

@@ -14,6 +14,8 @@ export interface Bench {
   world: MapperWorld;
   /** How often the plugin was loaded. */
   loads: number;
+  /** What it cannot be loaded without, while that is not there. */
+  missing: string | undefined;
 }
 
 /** A suite with a fresh bench for each test, which checks at its end that nothing is left behind. */
@@ -23,8 +25,10 @@ export function benchSuite(name: string): Test<Bench> {
     bench.clock = new FakeClock();
     bench.plugin = new BenchPlugin(bench.clock);
     bench.loads = 0;
+    bench.missing = undefined;
     const load: PluginLoader = async () => {
       bench.loads++;
+      if (bench.missing !== undefined) throw new Error(`Cannot find package '${bench.missing}'`);
       return bench.plugin;
     };
     bench.world = new MapperWorld({ clock: bench.clock, plugins: new Map([['bench', load]]) });

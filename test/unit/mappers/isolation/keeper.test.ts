@@ -146,6 +146,46 @@ test('a device that is too large for the stream costs itself only', async ({ kee
   assert.equal(place.life.types(), ['hello', 'ping', 'set']);
 });
 
+test('a process whose plugin misses something is made anew, rarer and rarer, and nobody is told', async ({
+  keeper,
+  clock,
+  place,
+  told,
+}) => {
+  keeper.set(device());
+  const bornAt: number[] = [];
+  for (const pauseMs of [15_000, 30_000, 60_000, 120_000, 240_000, 300_000, 300_000]) {
+    await clock.advance(0);
+    bornAt.push(clock.monotonic());
+    const { life } = place;
+    life.channel.tell({ type: 'loaded' });
+    life.channel.tell({ type: 'loaded', reason: 'no driver' });
+    await clock.advance(pauseMs - 1);
+    assert.equal([life.stops, keeper.status.reason], [0, 'no driver']);
+    await clock.advance(1);
+    assert.equal([life.stops, life.kills], [1, 0], `after ${String(pauseMs)} ms`);
+  }
+  assert.equal([keeper.status.restarts, told], [0, []]);
+  // Now it is there; what goes missing in a process that worked is looked for soon again.
+  place.life.channel.tell({ type: 'loaded' });
+  await clock.advance(600_000);
+  assert.equal([place.life.stops, keeper.status.loaded, keeper.status.reason], [0, true, undefined]);
+  place.life.channel.tell({ type: 'loaded', reason: 'no driver' });
+  const working = place.life;
+  await clock.advance(15_000);
+  assert.is(working.stops, 1);
+});
+
+test('a process that finds later what it missed is left alone', async ({ keeper, clock, place }) => {
+  keeper.set(device());
+  await clock.advance(0);
+  place.life.channel.tell({ type: 'loaded', reason: 'no adapter' });
+  await clock.advance(10_000);
+  place.life.channel.tell({ type: 'loaded' });
+  await clock.advance(600_000);
+  assert.is(place.lives.length, 1);
+});
+
 test('where nobody comes for long, its devices say what to look at', async ({ keeper, clock, place, told }) => {
   place.absence = 'the service has not come';
   place.isAbsent = true;
