@@ -73,12 +73,10 @@ test(`all protocols through ${String(PLAN.acts)} storms of ${String(PLAN.stormMs
       await wishes.arrived(CONVERGED_MS);
       story.push(`everything has arrived after ${String(Math.round(performance.now() - calmMs))} ms`);
       await site.collected(PLAN.quietMs);
-      await memory.look(processesOf(site));
+      const sizes = await memory.look(processesOf(site));
+      console.log(`act ${String(act + 1)} of ${String(PLAN.acts)}: ${story.at(-1) ?? ''}; ${sizes.join(', ')}`);
     }
-    const lines = story.filter((line) => line.startsWith('everything'));
-    console.log(
-      `seed ${String(SEED)}: ${String(story.length - 2 * PLAN.acts)} faults, ${String(wishes.count)} changes; ${lines.join('; ')}`,
-    );
+    console.log(`seed ${String(SEED)}: ${String(story.length - 2 * PLAN.acts)} faults, ${String(wishes.count)} changes`);
     for (const { name, pid, rssMib } of memory.lives) console.log(`${name} (${String(pid)}): ${rssMib.join(', ')} MiB`);
     assert.equal(memory.growths(GROWTH), []);
     assert.equal(site.errors(), [], 'nothing is logged as an error of ours');

@@ -20,8 +20,8 @@ export class Memory {
     return [...this.#lives.values()];
   }
 
-  /** Looks at these for a while. */
-  async look(processes: ReadonlyMap<string, number>): Promise<void> {
+  /** Looks at these for a while; says what each holds. */
+  async look(processes: ReadonlyMap<string, number>): Promise<string[]> {
     const seen = new Map<string, number[]>([...processes.keys()].map((name) => [name, []]));
     for (let sample = 0; sample < SAMPLES; sample++) {
       await pause(EVERY_MS);
@@ -38,6 +38,9 @@ export class Memory {
       life.rssMib.push(Math.round(median * 10) / 10);
       this.#lives.set(pid, life);
     }
+    return this.lives
+      .filter(({ pid }) => [...processes.values()].includes(pid))
+      .map(({ name, rssMib }) => `${name} ${String(rssMib.at(-1))} MiB`);
   }
 
   /** Those that hold more at their end than after their first storm: more than `share` and `slackMib` more. */
