@@ -47,9 +47,10 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   try {
     const parts = compose({ ...options, node, database, path });
     await supervisor.start(parts.modules);
-    const local = await readLocalDevices(join(dataDir, 'edge', 'devices.d'), log);
-    const seeded = [...local, ...(options.seed === undefined ? [] : seeds(options.seed))];
-    if (seeded.length > 0 && config.get('modules.deviceTwin.enable')) await parts.twin.seed(seeded);
+    if (config.get('modules.deviceTwin.enable')) {
+      const { devices, whole } = await readLocalDevices(join(dataDir, 'edge', 'devices.d'), log);
+      await parts.twin.seed([...devices, ...(options.seed === undefined ? [] : seeds(options.seed))], { whole });
+    }
     const control = await openControlSocket({
       path: join(dataDir, 'edge', 'control.sock'),
       tcp: config.get('modules.control.listen'),

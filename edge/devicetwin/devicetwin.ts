@@ -13,7 +13,8 @@ import type { TwinTable } from '../store/twin-table.ts';
 import { handleCloudUpdated, handleLocalCloudUpdated } from './desired.ts';
 import { DeviceRegistry } from './device-registry.ts';
 import { enqueueJob, storeKept, type TwinJob } from './jobs.ts';
-import { detailRequest, handleMembership, handleMembershipDetail, handleMembershipGet, seedDevice } from './membership.ts';
+import { detailRequest, handleMembership, handleMembershipDetail, handleMembershipGet } from './membership.ts';
+import { dropDevices, seedDevice, type LocalEntry } from './local.ts';
 import { handleAttributes } from './attributes.ts';
 import { readTwinUpdate } from './payloads.ts';
 import { errorResult, type Publication } from './publications.ts';
@@ -158,12 +159,13 @@ export class DeviceTwin implements Module {
     return () => this.#deliver({ ...outcome, publish: outcome.publish.filter((publication) => !isAnswer(publication)) });
   }
 
-  /** Devices that no cloud sent. */
-  seed(entries: readonly { id: string; twins: ReadonlyMap<string, string>; profile?: DeviceProfile }[]): Promise<void> {
+  /** Devices that no cloud sent; `whole`: those that came from a file before and are not among them are gone. */
+  seed(entries: readonly LocalEntry[], { whole }: { whole: boolean }): Promise<void> {
     const room = this.#running();
+    const gone = (): Outcome[] => (whole ? [dropDevices(room, new Set(entries.map(({ id }) => id)))] : []);
     return new Promise((resolve, reject) => {
       this.#enqueue({
-        run: () => entries.map((entry) => seedDevice(room, entry)).reduce(mergeOutcomes, emptyOutcome()),
+        run: () => [...gone(), ...entries.map((entry) => seedDevice(room, entry))].reduce(mergeOutcomes, emptyOutcome()),
         done: (outcome) => {
           this.#deliver(outcome);
           resolve();

@@ -9,7 +9,7 @@ import { attributeOf, mergeAttributes } from './attributes.ts';
 import { readAttributes, readRequest, readTwins } from './payloads.ts';
 import { attributesUpdated, errorResult } from './publications.ts';
 import { noRetainedState, retainedState } from './state.ts';
-import { emptyOutcome, publishChanges, storeTwin, type Outcome, type TwinRoom } from './room.ts';
+import { emptyOutcome, publishChanges, type Outcome, type TwinRoom } from './room.ts';
 import { freshness, mergeCloudTwins, type CloudOrigin } from './desired.ts';
 
 /** How long a device that is merely no longer listed keeps its twins, by the cloud's clock. */
@@ -95,19 +95,6 @@ function newestVersion(members: readonly Device[], cluster: string): number {
   return newest;
 }
 
-/** A device that no cloud sent: `--seed-devices` and local device files. */
-export function seedDevice(room: TwinRoom, entry: { id: string; twins: ReadonlyMap<string, string>; profile?: DeviceProfile }): Outcome {
-  const outcome = emptyOutcome();
-  const device = room.registry.member(entry.id) ?? insert(room, entry.id, outcome);
-  outcome.touched.add(entry.id);
-  for (const [name, type] of entry.twins) {
-    if (!device.twins.has(name)) storeTwin(room, device, { name, type, optional: false, settled: false });
-  }
-  if (entry.profile !== undefined && storeProfile(room, device, entry.profile))
-    outcome.definitions.push({ kind: 'set', profile: entry.profile });
-  return outcome;
-}
-
 function addOrMerge(room: TwinRoom, entry: Entry, { outcome, ours }: { outcome: Outcome; ours: boolean }): void {
   const known = room.registry.any(entry.id);
   const isNew = known === undefined || known.row.unlisted_at !== null;
@@ -129,7 +116,7 @@ function addOrMerge(room: TwinRoom, entry: Entry, { outcome, ours }: { outcome: 
   if (isNew) announce(room, outcome, { added_devices: [withoutVersions(entry.raw)], removed_devices: null });
 }
 
-function insert(room: TwinRoom, id: string, outcome: Outcome): Device {
+export function insert(room: TwinRoom, id: string, outcome: Outcome): Device {
   outcome.touched.add(id);
   const device = room.registry.add(newDeviceRow(id));
   room.table.putDevice(device.row);
@@ -152,7 +139,7 @@ function updateRow(room: TwinRoom, device: Device, entry: Entry): void {
 }
 
 /** true when it is another one than before. */
-function storeProfile(room: TwinRoom, device: Device, profile: DeviceProfile): boolean {
+export function storeProfile(room: TwinRoom, device: Device, profile: DeviceProfile): boolean {
   const before = device.profile;
   if (before !== undefined && before.namespace !== profile.namespace) room.meta.delete(profileKey(before.namespace, device.row.id));
   const text = JSON.stringify(profile);
@@ -162,8 +149,8 @@ function storeProfile(room: TwinRoom, device: Device, profile: DeviceProfile): b
   return true;
 }
 
-/** Between our two sides the list is whole: a cloud-made twin that it lacks is no longer a property of the device. */
-function dropMissing(room: TwinRoom, device: Device, twins: ReadonlyMap<string, MsgTwin | null>): string[] {
+/** Between our two sides (and in a file) the list is whole: a twin that it lacks, and no MQTT client made, is no longer a property of the device. */
+export function dropMissing(room: TwinRoom, device: Device, twins: { has(name: string): boolean }): string[] {
   const missing = [...device.twins.values()].filter((twin) => !twins.has(twin.name) && !twin.optional).map((twin) => twin.name);
   for (const name of missing) {
     device.twins.delete(name);
@@ -195,7 +182,7 @@ function setAside(room: TwinRoom, device: Device, cloudNow: number): void {
   room.table.putDevice(device.row);
 }
 
-function forget(room: TwinRoom, device: Device, outcome: Outcome): void {
+export function forget(room: TwinRoom, device: Device, outcome: Outcome): void {
   const { id } = device.row;
   outcome.touched.add(id);
   if (device.profile !== undefined) room.meta.delete(profileKey(device.profile.namespace, id));
