@@ -3,7 +3,7 @@ import { lstatSync, readdirSync, realpathSync, statSync, type Stats } from 'node
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { catalogue, HiveletError, isHiveletError, messageOf, type ErrorCode } from '#beehive/errors.ts';
-import type { Connection, MapperPlugin, PluginLoader } from './contract.ts';
+import type { Connection, MapperPlugin, PluginLoader, Secrets } from './contract.ts';
 
 export interface ExternalPlugin {
   /** The name of its folder, which is the protocol that a Device writes. */
@@ -18,8 +18,14 @@ const MOST = 64;
 /** Writable for the group or for all. */
 const OTHERS_WRITE = 0o022;
 
+/** What the function of a plugin is called with. */
+export interface ExternalOptions {
+  /** Of the devices that it serves. */
+  readonly secrets?: Secrets | undefined;
+}
+
 /** What lies in the folder now; nothing is loaded, and a folder that is not there is one without plugins. */
-export function findExternalPlugins(folder: string): ExternalPlugin[] {
+export function findExternalPlugins(folder: string, options: ExternalOptions = {}): ExternalPlugin[] {
   let names: string[];
   try {
     names = readdirSync(folder);
@@ -27,17 +33,17 @@ export function findExternalPlugins(folder: string): ExternalPlugin[] {
     return [];
   }
   const plugins = names.filter((name) => NAME.test(name)).sort();
-  return plugins.slice(0, MOST).map((name) => ({ name, load: () => loadExternal(folder, name) }));
+  return plugins.slice(0, MOST).map((name) => ({ name, load: () => loadExternal({ folder, name }, options) }));
 }
 
 /** Throws PLUGIN_MISSING with the remedy: whoever can write a plugin is the edge, so nobody else may be able to. */
-async function loadExternal(folder: string, name: string): Promise<MapperPlugin> {
+async function loadExternal({ folder, name }: { folder: string; name: string }, options: ExternalOptions): Promise<MapperPlugin> {
   const file = path.join(folder, name, ENTRY);
   for (const place of [folder, path.dirname(file), file]) checkOwner(place);
   const create = await createOf(file);
   let plugin: unknown;
   try {
-    plugin = await create({});
+    plugin = await create(options);
   } catch (error) {
     throw broken(file, `its function failed: ${messageOf(error)}`, error);
   }
@@ -70,19 +76,21 @@ function target(place: string): string {
   }
 }
 
-type Create = (options: Record<string, unknown>) => unknown;
+type Create = (options: ExternalOptions) => unknown;
 
 async function createOf(file: string): Promise<Create> {
-  let module: { default?: unknown };
+  let exported: unknown;
   try {
     // Under a name of its own for each version: what could not be loaded once is kept as such.
     const version = String(statSync(file).mtimeMs);
-    module = (await import(`${pathToFileURL(file).href}?version=${version}`)) as { default?: unknown };
+    exported = ((await import(`${pathToFileURL(file).href}?version=${version}`)) as { default?: unknown }).default;
   } catch (error) {
     throw broken(file, messageOf(error), error);
   }
-  if (typeof module.default !== 'function') throw broken(file, 'its default export is no function that returns a plugin');
-  return module.default as Create;
+  // A bundle in CommonJS has its default export one step further in.
+  const create = typeof exported === 'object' && exported !== null && 'default' in exported ? exported.default : exported;
+  if (typeof create !== 'function') throw broken(file, 'its default export is no function that returns a plugin');
+  return create as Create;
 }
 
 function broken(file: string, why: string, cause?: unknown): HiveletError {

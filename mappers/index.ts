@@ -61,7 +61,7 @@ export function createPluginTable(options: PluginOptions = {}): ReadonlyMap<stri
     load: once(async () => (await import('./opcua/plugin.ts')).createOpcuaPlugin({ ...options.opcua, secrets: options.secrets })),
   };
   return new Map<string, PluginRow>([
-    ...externalRows(options.externalFolder),
+    ...externalRows(options),
     ['modbus', modbus],
     ['modbus-tcp', modbus],
     ['modbus-rtu', modbus],
@@ -74,8 +74,8 @@ export function createPluginTable(options: PluginOptions = {}): ReadonlyMap<stri
 }
 
 /** In a process of their own, because they are of others; a name that is ours stays ours. */
-function externalRows(folder: string | undefined): [protocol: string, row: PluginRow][] {
-  const found = folder === undefined ? [] : findExternalPlugins(folder);
+function externalRows({ externalFolder, secrets }: PluginOptions): [protocol: string, row: PluginRow][] {
+  const found = externalFolder === undefined ? [] : findExternalPlugins(externalFolder, { secrets });
   return found.map(({ name, load }) => [name, { plugin: name, placement: 'child', hasFiles: true, load: once(load) }]);
 }
 

@@ -1,8 +1,9 @@
-/** Owns `make build`: one bundle per program in dist/, the native SQLite beside it, the boards' node flags as a table for the launcher. */
+/** Owns `make build`: one bundle per program in dist/, the native SQLite beside it, the boards' node flags for the launcher, the kit of mapper authors. */
 import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { build } from 'esbuild';
 import { boardFlags } from './board-flags.ts';
+import { buildMapperKit } from './mapper-kit.ts';
 import { optionsFor } from './options.ts';
 
 const root = path.join(import.meta.dirname, '../..');
@@ -32,6 +33,7 @@ const written = new Set(
 // Only now: until here the programs of an earlier build could still be started.
 for (const file of readdirSync(dist)) if (/\.js(?:\.map)?$/.test(file) && !written.has(file)) rmSync(path.join(dist, file));
 copyNativeSqlite();
+await buildMapperKit(root, path.join(dist, 'kit'));
 writeFileSync(path.join(dist, 'board-flags.tsv'), boardFlags(path.join(root, 'boards')));
 for (const [program] of present) {
   const size = statSync(path.join(dist, `${program}.js`)).size;

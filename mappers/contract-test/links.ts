@@ -1,6 +1,6 @@
 /** Owns the cases about opening, closing and losing a link. */
 import { strict as assert } from 'node:assert';
-import { isHiveletError } from '#beehive/errors.ts';
+import { messageOf } from '#beehive/errors.ts';
 import type { Case } from './cases.ts';
 import { isFailure, PROMPT_MS, settled, unreachable } from './rig.ts';
 
@@ -21,7 +21,7 @@ export const linkCases: readonly Case[] = [
         settled(Promise.resolve().then(read), { what, ms: PROMPT_MS });
       const refused = (error: unknown, path: string): void => {
         isFailure(error, 'PROFILE_INVALID', path);
-        assert.ok(isHiveletError(error) && error.message.includes(path), `the message names ${path}`);
+        assert.ok(messageOf(error).includes(path), `the message names ${path}`);
       };
       const link = await outcome(() => plugin.link({}, 'spec.protocol'), 'link');
       assert.ok('error' in link, 'a link needs an address');

@@ -77,6 +77,18 @@ test('one that was mended is loaded, though it could not be before', async () =>
   assert.is((await strange()).protocol, 'strange');
 });
 
+test('a bundle in CommonJS is one too, whatever Node 20 it is; its function is given the secrets of its devices', async () => {
+  const strange = path.join(tempDir(), 'plugins');
+  mkdirSync(path.join(strange, 'strange'), { recursive: true });
+  for (const place of [strange, path.join(strange, 'strange')]) chmodSync(place, 0o755);
+  const text = `const f = () => undefined;
+    module.exports = { __esModule: true, default: ({ secrets }) => ({ protocol: 'strange', access: f, linkKey: f, open: f, link: () => secrets }) };`;
+  writeFileSync(path.join(strange, 'strange/plugin.js'), text, { mode: 0o644 });
+  const secrets = { resolve: async () => Buffer.from('public') };
+  const plugin = await createPluginTable({ externalFolder: strange, secrets }).get('strange')!.load();
+  assert.is(plugin.link({}, 'spec.protocol'), secrets);
+});
+
 test('folders with other names are none, and a folder that is not there has none', () => {
   const other = path.join(tempDir(), 'plugins');
   for (const name of ['.git', 'README', 'x10', '..data', 'a b']) mkdirSync(path.join(other, name), { recursive: true });

@@ -9,7 +9,7 @@ const source = path.join(import.meta.dirname, '../../mappers/contract-test/examp
 export async function installThermometer(folder: string, name = 'thermometer'): Promise<string> {
   const outfile = path.join(folder, name, 'plugin.js');
   mkdirSync(path.dirname(outfile), { recursive: true });
-  await build({ entryPoints: [source], outfile, bundle: true, platform: 'node', format: 'esm', logLevel: 'silent' });
+  await build({ entryPoints: [source], outfile, bundle: true, platform: 'node', format: 'cjs', logLevel: 'silent' });
   for (const place of [folder, path.dirname(outfile), outfile]) chmodSync(place, place === outfile ? 0o644 : 0o755);
   return outfile;
 }

@@ -1,6 +1,5 @@
 /** Owns what the contract test needs to know of the example thermometer. */
-import type { ContractHarness, TestPoint } from '../harness.ts';
-import { TcpRelay } from '../relay.ts';
+import { TcpRelay, type ContractHarness, type TestPoint } from '../index.ts';
 import { startThermometer } from './device.ts';
 import { createThermometerPlugin, type ThermometerLink } from './thermometer.ts';
 

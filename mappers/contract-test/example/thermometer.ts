@@ -1,8 +1,7 @@
 /** Owns the example of docs/write-a-mapper.md: the plugin of a thermometer that speaks lines of text over TCP. */
 import { connect, type Socket } from 'node:net';
-import { HiveletError } from '#beehive/errors.ts';
-import { field, nameOf, numberOf } from '#device-models/fields.ts';
-import type { Connection, MapperPlugin, PluginContext, Point, PropertyValue, Reading, RequestOptions } from '../../contract.ts';
+import { field, HiveletError, nameOf, numberOf } from '../../kit.ts';
+import type { Connection, MapperPlugin, PluginContext, Point, PropertyValue, Reading, RequestOptions } from '../../kit.ts';
 
 /**
  * `GET temperature` is answered by `OK 21.5`, `SET setpoint 22` by `OK`; what the thermometer refuses by `ERR` and the reason. It answers
