@@ -1,7 +1,7 @@
 /** Owns one connection and its queue: opened on use, reopened with back-off, shared by all devices with the same link key. */
 import { abortable } from '#beehive/abortable.ts';
 import type { Clock } from '#beehive/clock.ts';
-import { HiveletError, isHiveletError } from '#beehive/errors.ts';
+import { HiveletError, isHiveletError, messageOf } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
 import { backoff } from '#beehive/retry.ts';
 import { numberOf } from '#device-models/fields.ts';
@@ -187,7 +187,7 @@ export class Link {
       if (signal.aborted) throw error;
       this.#refusal = isHiveletError(error)
         ? error
-        : new HiveletError('DEVICE_UNREACHABLE', `${this.key} cannot be opened`, { cause: error });
+        : new HiveletError('DEVICE_UNREACHABLE', `${this.key} cannot be opened: ${messageOf(error)}`, { cause: error });
       this.#retryMs = numberOf(this.#refusal.facts.retryMs);
       const pause = this.#pauses.next().value;
       this.#retryAt =

@@ -7,7 +7,7 @@ import type * as CertificateManagers from 'node-opcua-certificate-manager';
 import type * as Client from 'node-opcua-client';
 import type * as Debug from 'node-opcua-debug';
 import type { Variant } from 'node-opcua-client';
-import { HiveletError } from '#beehive/errors.ts';
+import { HiveletError, isHiveletError, messageOf } from '#beehive/errors.ts';
 
 export type Opcua = (typeof Client)['default'];
 export type ClientCertificates = (typeof CertificateManagers)['default'];
@@ -22,7 +22,8 @@ export interface Engine {
 }
 
 const PACKAGE = 'node-opcua-client';
-const MISSING = `${PACKAGE} is not installed: run npm install --include=optional in the folder of Hivelet`;
+const REMEDY = 'run npm install --include=optional in the folder of Hivelet';
+const MISSING = `${PACKAGE} is not installed: ${REMEDY}`;
 
 let loading: Promise<Engine> | undefined;
 
@@ -31,7 +32,9 @@ export function loadEngine(): Promise<Engine> {
   loading ??= new Promise((resolve) => resolve(load()));
   return loading.catch((error: unknown) => {
     loading = undefined;
-    throw error;
+    if (isHiveletError(error)) throw error;
+    const [why = ''] = messageOf(error).split('\n');
+    throw new HiveletError('PLUGIN_MISSING', `${PACKAGE} is installed in part only (${why}): ${REMEDY}`, { cause: error });
   });
 }
 

@@ -1,7 +1,7 @@
 /** Proves who is asked when on a link that several devices share: dead ones cost the others little, and all dead ones cost nobody. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { HiveletError } from '#beehive/errors.ts';
+import { HiveletError, isHiveletError } from '#beehive/errors.ts';
 import { silentLogger } from '#beehive/log.ts';
 import type { MapperPlugin } from '#mappers/contract.ts';
 import { LinkPool, type Link } from '#mappers/host/link.ts';
@@ -54,6 +54,20 @@ async function loseAll({ clock, ask }: Line, devices: readonly string[]): Promis
     await lost;
   }
 }
+
+test('a plugin that fails with an error of its own is told with its words', async () => {
+  const plugin: MapperPlugin = {
+    protocol: 'line',
+    link: (input) => input,
+    access: (input) => input,
+    linkKey: () => 'line',
+    open: () => Promise.reject(new TypeError('port.write is not a function')),
+  };
+  const link = new LinkPool({ clock: new FakeClock(), log: silentLogger() }).join(plugin, {});
+  const failure = await link.read(async () => undefined, new AbortController().signal).catch((error: unknown) => error);
+  assert.ok(isHiveletError(failure, 'DEVICE_UNREACHABLE'));
+  assert.is(failure.message, 'line cannot be opened: port.write is not a function');
+});
 
 test('while others answer, a dead one is asked again when its time-out is earned back', async () => {
   const line = lineOf(3);
