@@ -10,6 +10,9 @@ export interface BusAccount {
 
 export const OPEN_ACCOUNT: BusAccount = { openAt: -Infinity };
 
+/** Devices that went silent together do not let each other wait for longer, unless two time-outs of one are dearer than that. */
+const LONGEST_CLOSED_MS = 30_000;
+
 /**
  * Books a request that was not answered: `costMs` of line time, which ended at `at`. Several in a row add up, so that over time their sum
  * stays below `share` however many devices are dead.
@@ -18,5 +21,7 @@ export function bookTimeout(
   account: BusAccount,
   { at, costMs, share = PROBE_SHARE }: { at: number; costMs: number; share?: number },
 ): BusAccount {
-  return { openAt: Math.max(account.openAt, at) + costMs * (1 / share - 1) };
+  const pauseMs = costMs * (1 / share - 1);
+  const latest = at + Math.max(LONGEST_CLOSED_MS, 2 * pauseMs);
+  return { openAt: Math.max(account.openAt, Math.min(Math.max(account.openAt, at) + pauseMs, latest)) };
 }
