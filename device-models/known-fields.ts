@@ -1,4 +1,5 @@
 /** Owns the field names that Devices and DeviceModels have, to catch slips such as `propertyVisitor` or `registr`. */
+import { isStray } from './bluetooth-visitor.ts';
 import { fieldsOf, listOf } from './fields.ts';
 import type { Fields } from './fields.ts';
 import { nearestName } from './nearest-name.ts';
@@ -12,8 +13,12 @@ interface Shape {
 const modbus: Shape = { register: null, offset: null, limit: null, scale: null, isSwap: null, isRegisterSwap: null };
 const bluetooth: Shape = {
   characteristicUUID: null,
+  serviceUUID: null,
+  signed: null,
+  scale: null,
   dataWrite: null,
   dataConverter: {
+    signed: null,
     startIndex: null,
     endIndex: null,
     shiftLeft: null,
@@ -77,8 +82,8 @@ const device: Shape = {
         privateKey: null,
         timeout: null,
       },
-      modbus: { slaveID: null, rtu: { ...line, slaveID: null }, tcp: { ip: null, port: null, slaveID: null } },
-      bluetooth: { macAddress: null },
+      modbus: { slaveID: null, timeout: null, rtu: { ...line, slaveID: null }, tcp: { ip: null, port: null, slaveID: null } },
+      bluetooth: { macAddress: null, timeout: null },
       customizedProtocol: customized,
       common: {
         com: line,
@@ -118,11 +123,14 @@ export function unknownFields(kind: string, content: Fields): Problem[] {
 
 function walk(at: unknown, shape: Shape, path: string): Problem[] {
   if (Array.isArray(at)) return listOf(at).flatMap((entry, index) => walk(entry, shape, `${path}[${index}]`));
-  return Object.entries(fieldsOf(at) ?? {}).flatMap(([name, below]) => {
+  const fields = fieldsOf(at) ?? {};
+  return Object.entries(fields).flatMap(([name, below]) => {
     const where = path === '' ? name : `${path}.${name}`;
     const known = Object.hasOwn(shape, name) ? shape[name] : undefined;
     if (known === null) return [];
     if (known !== undefined) return walk(below, known, where);
+    // Told with a better sentence when the visitors are read.
+    if (shape === bluetooth && isStray(fields, name)) return [];
     const nearest = nearestName(name, Object.keys(shape));
     const remedy = nearest === undefined ? 'remove it' : `did you mean ${nearest}?`;
     return [{ severity: 'warn' as const, path: where, message: `no such field, nothing reads it: ${remedy}` }];

@@ -44,7 +44,7 @@ export function protocolParts({ protocol, protocolConfig }: Pick<DeviceProfile, 
   const net = picked(protocolConfig, tcp);
   const kind = protocolTextOf(protocol);
   const own = kind === 'modbus' ? (['slaveID'] as const) : kind === 'opcua' ? opcua : kind === 'bluetooth' ? (['macAddress'] as const) : [];
-  const rest = kind === 'customized-protocol' ? {} : others(protocolConfig, [...com, ...tcp, ...line, ...own]);
+  const rest = kind === 'customized-protocol' ? {} : others(protocolConfig, [...com, ...tcp, ...line, ...own, 'localName']);
   const common: Fields = {
     ...(serial === undefined ? {} : { com: serial }),
     ...(net === undefined ? {} : { tcp: net }),

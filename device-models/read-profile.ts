@@ -5,6 +5,7 @@ import { desiredText, readTwins } from './desired.ts';
 import type { TwinEntry } from './desired.ts';
 import { field, fieldsAt, fieldsOf, listOf, nameOf, textOf } from './fields.ts';
 import type { Fields } from './fields.ts';
+import { spokenType, withLocalName } from './bluetooth-visitor.ts';
 import { checkModbusFit } from './enums.ts';
 import { readModelProperties } from './model-property.ts';
 import type { ModelProperty } from './model-property.ts';
@@ -55,7 +56,7 @@ export function readProfile(device: Fields, model: Fields | undefined): { profil
     ...readIdentity(device, problems),
     model: reference,
     protocol: block.protocol,
-    protocolConfig: block.config,
+    protocolConfig: block.protocol === 'bluetooth' ? withLocalName(block.config, reference, problems) : block.config,
     properties,
   };
   const data = readData(device, profile.name);
@@ -182,7 +183,8 @@ interface PropertyParts {
 }
 
 function readProperty({ name, known, twin, visitor }: PropertyParts, problems: ProblemList): PropertyProfile {
-  const base: ModelProperty = known ?? { name, type: twin?.type ?? 'string', accessMode: 'ReadWrite' };
+  const modelled: ModelProperty = known ?? { name, type: twin?.type ?? 'string', accessMode: 'ReadWrite' };
+  const base = visitor?.protocol === 'bluetooth' ? { ...modelled, type: spokenType(modelled.type, visitor.config) } : modelled;
   const desired = readDesired(base, twin, problems);
   const { config, protocol = '', collectCycleMs = DEFAULT_COLLECT_MS, reportCycleMs = 0, policyAt = '' } = visitor ?? {};
   const reportPolicy = fittingPolicy(visitor?.reportPolicy, { type: base.type, path: policyAt }, problems);

@@ -1,4 +1,5 @@
 /** Owns property visitors: where each generation keeps them, and which one counts for a property. */
+import { readBluetooth } from './bluetooth-visitor.ts';
 import { field, fieldsAt, fieldsOf, listOf, nameOf } from './fields.ts';
 import type { Fields } from './fields.ts';
 import { checkModbusVisitor } from './enums.ts';
@@ -89,19 +90,8 @@ function readKinds(entry: Fields, path: string, problems: ProblemList): Pick<Vis
   return {
     protocol: kind,
     at: `${path}.${kind}`,
-    config: { ...more, ...(kind === 'bluetooth' ? strayBluetooth(entry, path, problems) : {}), ...own },
+    config: { ...more, ...(kind === 'bluetooth' ? readBluetooth(entry, path, problems) : own) },
   };
-}
-
-/** The published CC2650 samples of v1alpha2 have these one level too high; a real API server drops them. */
-function strayBluetooth(entry: Fields, path: string, problems: ProblemList): Fields {
-  const stray: [string, unknown][] = [];
-  for (const name of ['dataConverter', 'dataWrite']) {
-    if (!Object.hasOwn(entry, name)) continue;
-    problems.warn(`${path}.${name}`, `belongs into ${path}.bluetooth, from where it is taken here but lost on a real cluster: indent it`);
-    stray.push([name, entry[name]]);
-  }
-  return Object.fromEntries(stray);
 }
 
 /** v1beta1: `properties[].visitors.{protocolName,configData}`, cycles beside it. */

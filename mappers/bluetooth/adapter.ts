@@ -5,6 +5,7 @@ import type { Logger } from '#beehive/log.ts';
 import { backoff } from '#beehive/retry.ts';
 import { Alarm } from './alarm.ts';
 import { connect } from './connect.ts';
+import { linkKeyOf, type BluetoothLink } from './link.ts';
 import type { NoblePeripheral } from './noble.ts';
 import { race } from './race.ts';
 import { Radio } from './radio.ts';
@@ -45,14 +46,11 @@ export class Adapter {
   }
 
   /** The device is wanted, and looked for, until `signal` aborts. Throws DEVICE_UNREACHABLE while it cannot be reached. */
-  async session(
-    { address, timeoutMs }: { address: string; timeoutMs: number },
-    signal: AbortSignal,
-  ): Promise<{ session: Session; tag: Tag }> {
+  async session(link: BluetoothLink, signal: AbortSignal): Promise<{ session: Session; tag: Tag }> {
     signal.throwIfAborted();
-    const known = this.#tags.get(address);
-    const tag = known ?? new Tag({ address, timeoutMs, clock: this.#options.clock });
-    this.#tags.set(address, tag);
+    const known = this.#tags.get(linkKeyOf(link));
+    const tag = known ?? new Tag(link, this.#options.clock);
+    this.#tags.set(tag.key, tag);
     tag.want(signal, () => this.#unwanted(tag));
     this.#start();
     // One that is looked for already does not cut the pause between two scans short.
@@ -61,7 +59,7 @@ export class Adapter {
   }
 
   #unwanted(tag: Tag): void {
-    if (this.#tags.get(tag.address) === tag) this.#tags.delete(tag.address);
+    if (this.#tags.get(tag.key) === tag) this.#tags.delete(tag.key);
     if (tag.session !== undefined) this.#end(tag.session, `${tag.address} is no longer used`);
     if (this.#tags.size > 0 || this.#loop === undefined) return;
     this.#loop.stop.abort(new HiveletError('STOPPED', 'no Bluetooth device is used any more'));
@@ -146,8 +144,9 @@ export class Adapter {
       signals: [signal],
       begin: ({ resolve }) => {
         radio.heard = (peripheral) => {
-          const tag = due.find(({ address }) => address === peripheral.address.toLowerCase());
-          if (tag === undefined || !peripheral.connectable) return;
+          const tag = this.#meant(peripheral);
+          if (tag === undefined || !due.includes(tag) || !peripheral.connectable) return;
+          tag.take(peripheral.address);
           heard.set(tag, peripheral);
           resolve();
         };
@@ -162,6 +161,12 @@ export class Adapter {
     radio.forgetOthers(new Set([...this.#tags.values()].map(({ id }) => id)));
     if (heard.size === 0) for (const tag of due) tag.unheard();
     return heard;
+  }
+
+  /** Who is wanted by its address is nobody else's, whatever it calls itself. */
+  #meant(peripheral: NoblePeripheral): Tag | undefined {
+    const meant = [...this.#tags.values()].filter((tag) => tag.isMeant(peripheral));
+    return meant.find(({ address }) => address !== '') ?? meant[0];
   }
 
   /** Never rejects. What the device has is learnt in the background, so that another can be connected meanwhile. */

@@ -1,11 +1,13 @@
-/** Owns the protocol block of a Bluetooth device: its address. */
+/** Owns the protocol block of a Bluetooth device: which one in the air it is. */
 import { HiveletError } from '#beehive/errors.ts';
-import { field, numberOf } from '#device-models/fields.ts';
-import { addressOf } from './uuid.ts';
+import { field, numberOf, textOf } from '#device-models/fields.ts';
+import { addressOf, localNameOf } from './uuid.ts';
 
 export interface BluetoothLink {
-  /** `a0:e6:f8:00:00:01` */
+  /** `a0:e6:f8:00:00:01`, or '': whichever is heard first of those that call themselves `localName`. */
   readonly address: string;
+  /** As `localNameOf` writes it; '' where there is an address. */
+  readonly localName: string;
   /** Longest wait for one answer of the device. */
   readonly timeoutMs: number;
 }
@@ -19,14 +21,23 @@ const MAX_TIMEOUT_MS = 30_000;
 /** Throws PROFILE_INVALID naming the field below `path`. */
 export function readLink(input: Record<string, unknown>, path: string): BluetoothLink {
   const written = field(input, 'macAddress') ?? field(input, 'address');
+  const isMissing = written === undefined || written === null || written === '';
+  const timeoutMs = readTimeout(field(input, 'timeout'), path);
+  const localName = isMissing ? localNameOf(textOf(field(input, 'localName')) ?? '') : '';
+  if (localName !== '') return { address: '', localName, timeoutMs };
   const address = typeof written === 'string' ? addressOf(written) : undefined;
   if (address === undefined) {
-    const fault = written === undefined || written === null || written === '' ? 'is missing' : `${JSON.stringify(written)} is no address`;
+    const fault = isMissing ? 'is missing' : `${JSON.stringify(written)} is no address`;
     const remedy =
       typeof written === 'number' ? 'write it in quotes' : 'write one such as "a0:e6:f8:00:00:01" (`hivelet discover ble` finds it)';
     throw new HiveletError('PROFILE_INVALID', `${path}.bluetooth.macAddress ${fault}: ${remedy}`);
   }
-  return { address, timeoutMs: readTimeout(field(input, 'timeout'), path) };
+  return { address, localName, timeoutMs };
+}
+
+/** Devices of the same key are one. */
+export function linkKeyOf({ address, localName }: BluetoothLink): string {
+  return address === '' ? JSON.stringify(localName) : address;
 }
 
 function readTimeout(written: unknown, path: string): number {

@@ -4,7 +4,7 @@ import { readAccess, type BluetoothAccess } from './access.ts';
 import { Adapter } from './adapter.ts';
 import { BluetoothConnection } from './connection.ts';
 import { discover } from './discover.ts';
-import { readLink, type BluetoothLink } from './link.ts';
+import { linkKeyOf, readLink, type BluetoothLink } from './link.ts';
 import { usable } from './usable.ts';
 
 export interface BluetoothOptions {
@@ -18,7 +18,7 @@ export function createBluetoothPlugin({ hci = '' }: BluetoothOptions = {}): Mapp
     protocol: 'bluetooth',
     link: readLink,
     access: readAccess,
-    linkKey: ({ address }) => address,
+    linkKey: linkKeyOf,
     // A SensorTag switches its sensors off when its link ends.
     forgetful: true,
     async open(link, { clock, log, signal }) {

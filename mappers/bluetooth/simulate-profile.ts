@@ -7,7 +7,7 @@ import { PlayedValues, type PlayedValue } from '#device-models/played-values.ts'
 import { readAccess, type BluetoothAccess } from './access.ts';
 import { bytesOf, valueOf, type BluetoothPoint } from './codec.ts';
 import { readLink } from './link.ts';
-import { ATT_ERROR, AttError, VirtualPeripheral } from './sim/index.js';
+import { AD, advertisingData, ATT_ERROR, AttError, VirtualPeripheral } from './sim/index.js';
 import { serveAir, tellEvents, type SensorTagsOptions, type ServedAir } from './simulate.ts';
 import { uuidText } from './uuid.ts';
 
@@ -24,13 +24,21 @@ export interface ProfileTags extends ServedAir {
 }
 
 const STEP_MS = 1000;
+const CLASSIC_NOT_SUPPORTED = 0x06;
+/** What fits into one packet of a scan. */
+const LONGEST_NAME = 29;
+
+/** For a device that is looked for by its name. */
+const anAddress = (index: number): string => `a0:e6:f8:00:01:${(index % 256).toString(16).padStart(2, '0')}`;
 
 /** Throws PROFILE_INVALID, PORT_IN_USE. */
 export async function startProfileTags(options: ProfileTagsOptions): Promise<ProfileTags> {
   const { clock, profiles, stepMs = STEP_MS, onEvent = () => undefined, onWrite, ...where } = options;
   const served = await serveAir(where);
   try {
-    const devices = profiles.map((profile) => new PlayedTag(profile, { served, clock, ...(onWrite === undefined ? {} : { onWrite }) }));
+    const devices = profiles.map(
+      (profile, index) => new PlayedTag(profile, { served, clock, index, ...(onWrite === undefined ? {} : { onWrite }) }),
+    );
     for (const { peripheral } of devices) tellEvents(peripheral, onEvent);
     let timer: Timer;
     const step = (): void => {
@@ -62,6 +70,8 @@ interface Place {
 interface Deps {
   served: ServedAir;
   clock: Clock;
+  /** Its place among those that are played. */
+  index: number;
   onWrite?: ProfileTagsOptions['onWrite'];
 }
 
@@ -74,11 +84,15 @@ export class PlayedTag {
   readonly #places = new Map<string, Place[]>();
   readonly #handles = new Map<string, number>();
 
-  constructor(profile: DeviceProfile, { served, clock, onWrite }: Deps) {
-    const { address } = readLink(profile.protocolConfig, `${profile.name}: spec.protocol`);
+  constructor(profile: DeviceProfile, { served, clock, index, onWrite }: Deps) {
+    const { address, localName } = readLink(profile.protocolConfig, `${profile.name}: spec.protocol`);
     this.name = profile.name;
     this.#onWrite = onWrite;
-    this.peripheral = new VirtualPeripheral({ air: served.air, address });
+    this.peripheral = new VirtualPeripheral({ air: served.air, address: address || anAddress(index) });
+    this.peripheral.advertisement = {
+      data: advertisingData([AD.FLAGS, Buffer.of(CLASSIC_NOT_SUPPORTED)]),
+      scanResponse: advertisingData([AD.COMPLETE_NAME, Buffer.from(localName || profile.name).subarray(0, LONGEST_NAME)]),
+    };
     const visited = profile.properties.filter(({ visitor }) => visitor?.protocol.toLowerCase() === 'bluetooth');
     this.values = new PlayedValues({ profile: { name: profile.name, properties: visited }, random: () => clock.random() });
     for (const property of visited) this.#add(property);

@@ -2,8 +2,11 @@
 import type { Clock } from '#beehive/clock.ts';
 import { HiveletError } from '#beehive/errors.ts';
 import { backoff } from '#beehive/retry.ts';
+import { linkKeyOf, type BluetoothLink } from './link.ts';
+import type { NoblePeripheral } from './noble.ts';
 import { race } from './race.ts';
 import type { Session } from './session.ts';
+import { localNameOf } from './uuid.ts';
 
 interface Waiter {
   resolve: (session: Session) => void;
@@ -19,7 +22,6 @@ const LAST_PAUSE_MS = 8000;
 const RETRY_MS = 500;
 
 export class Tag {
-  readonly address: string;
   readonly timeoutMs: number;
   /** As `Session` has it. */
   readonly barred = new Map<string, string>();
@@ -29,7 +31,10 @@ export class Tag {
   connecting = false;
   /** Monotonic ms before which no link is tried again. */
   notBefore = -Infinity;
+  readonly #link: BluetoothLink;
   readonly #clock: Clock;
+  /** '' while nobody of its name was taken. */
+  #address: string;
   readonly #wishes = new Map<AbortSignal, () => void>();
   readonly #waiters = new Set<Waiter>();
   #pauses: Generator<number, never>;
@@ -38,17 +43,39 @@ export class Tag {
   #loss: HiveletError | undefined;
   #failure: HiveletError | undefined;
   #waited = false;
+  /** A link to it stood: from then on no other device of its name is taken, so that its values never are another one's. */
+  #isSure = false;
 
-  constructor({ address, timeoutMs, clock }: { address: string; timeoutMs: number; clock: Clock }) {
-    this.address = address;
-    this.timeoutMs = timeoutMs;
+  constructor(link: BluetoothLink, clock: Clock) {
+    this.#link = link;
+    this.#address = link.address;
+    this.timeoutMs = link.timeoutMs;
     this.#clock = clock;
     this.#pauses = this.#newPauses();
   }
 
+  get key(): string {
+    return linkKeyOf(this.#link);
+  }
+
+  /** '' while it is not known. */
+  get address(): string {
+    return this.#address;
+  }
+
   /** As noble calls it. */
   get id(): string {
-    return this.address.replaceAll(':', '');
+    return this.#address.replaceAll(':', '');
+  }
+
+  /** Whether what is heard may be it, which `take` then says that it is. */
+  isMeant({ address, advertisement: { localName } }: Pick<NoblePeripheral, 'address' | 'advertisement'>): boolean {
+    if (this.#address !== '') return address.toLowerCase() === this.#address;
+    return localName !== undefined && localNameOf(localName) === this.#link.localName;
+  }
+
+  take(address: string): void {
+    this.#address = address.toLowerCase();
   }
 
   get session(): Session | undefined {
@@ -98,6 +125,7 @@ export class Tag {
   /** A link stands. */
   up(session: Session): void {
     this.#session = session;
+    this.#isSure = true;
     this.#failure = undefined;
     this.#loss = undefined;
     this.#pauses = this.#newPauses();
@@ -116,12 +144,18 @@ export class Tag {
   /** A link could not be made; the next attempt comes later. */
   failed(error: HiveletError): void {
     this.#failure = error;
+    this.#doubt();
     this.notBefore = this.#clock.monotonic() + this.#pauses.next().value;
   }
 
   /** It is not in the air, whatever kept a link from being made before. */
   unheard(): void {
     this.#failure = undefined;
+    this.#doubt();
+  }
+
+  #doubt(): void {
+    if (!this.#isSure) this.#address = this.#link.address;
   }
 
   /** Nobody can reach it now: those who wait are told. */
@@ -132,7 +166,7 @@ export class Tag {
   #unheard(): HiveletError {
     return new HiveletError(
       'DEVICE_UNREACHABLE',
-      `${this.address} is not heard: switch it on and bring it nearer (\`hivelet discover ble\` shows what is heard)`,
+      `${this.#address || `a device that calls itself ${this.key}`} is not heard: switch it on and bring it nearer (\`hivelet discover ble\` shows what is heard)`,
       { facts: { refused: true } },
     );
   }

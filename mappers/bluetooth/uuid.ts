@@ -47,3 +47,8 @@ export function addressOf(written: string): string | undefined {
   if (!/^(?:[0-9a-f]{12}|[0-9a-f]{2}(?::[0-9a-f]{2}){5}|[0-9a-f]{2}(?:-[0-9a-f]{2}){5})$/.test(bare)) return undefined;
   return bare.replace(/[:-]/g, '').replace(/(..)(?=.)/g, '$1:');
 }
+
+/** What a device calls itself, in the form in which it is compared: models have a dash where devices have a blank. */
+export function localNameOf(written: string): string {
+  return written.trim().toLowerCase().replaceAll('-', ' ');
+}

@@ -36,6 +36,36 @@ function sensorTag(name: string, macAddress: string, cycleMs = 500): DeviceProfi
   return { ...profile, name, protocolConfig: { macAddress, timeout: 1000 }, properties };
 }
 
+/** As the published CC2650 sample has them, indentation and all. */
+const PUBLISHED: Readonly<Record<string, string>> = {
+  model: `
+kind: DeviceModel
+metadata: {name: cc2650-sensortag}
+spec:
+  properties:
+    - {name: io-config, type: {int: {accessMode: ReadWrite, defaultValue: 1}}}
+    - {name: io-data, type: {int: {accessMode: ReadWrite, defaultValue: 0}}}
+`,
+  device: `
+kind: Device
+metadata: {name: leds}
+spec:
+  deviceModelRef: {name: cc2650-sensortag}
+  protocol: {bluetooth: {macAddress: 'A0:E6:F8:00:00:01'}}
+  propertyVisitors:
+    - propertyName: io-config
+      bluetooth:
+        characteristicUUID: f000aa6604514000b000000000000000
+    - propertyName: io-data
+      bluetooth:
+        characteristicUUID: f000aa6504514000b000000000000000
+        dataWrite:
+        Red: [1]
+        Green: [2]
+        Buzzer: [4]
+`,
+};
+
 function newWorld(radio: BleAir, worlds: MapperWorld[]): MapperWorld {
   const plugin = createBluetoothPlugin({ hci: radio.hci });
   const world = new MapperWorld({ clock: systemClock, plugins: new Map([['bluetooth', async () => plugin]]) });
@@ -225,6 +255,41 @@ test('links that fall apart at once are made again', async ({ radio, world }) =>
   tag.failConnections(2);
   await online(world, [sensorTag('kitchen', KITCHEN)]);
   assert.is(tag.connections, 3);
+});
+
+test('a device without an address is the one that calls itself as its model, and stays that one', async ({ radio, world }) => {
+  const garden = radio.tag(GARDEN, { pressure: 990.25 });
+  const named: DeviceProfile = {
+    ...sensorTag('named', KITCHEN),
+    protocolConfig: { macAddress: '', localName: 'cc2650-sensortag', timeout: 1000 },
+  };
+  await online(world, [sensorTag('garden', GARDEN)]);
+  world.broker.addDevice('named');
+  world.set(named);
+  assert.match((await state(world, 'named', 'offline')) ?? '', /^a device that calls itself "cc2650 sensortag" is not heard: switch it on/);
+  const kitchen = radio.tag(KITCHEN, { pressure: 1001.5 });
+  await state(world, 'named', 'online');
+  await switchOn(world, kitchen, 'named');
+  await value(world, ['named', 'pressure'], '1001.5');
+  assert.is(garden.sensor('barometer').config, 0, 'the tag that is wanted by its address is nobody else');
+  kitchen.powerOff();
+  radio.tag('a0:e6:f8:00:00:03', { pressure: 900 });
+  assert.match((await state(world, 'named', 'offline')) ?? '', /^the link to a0:e6:f8:00:00:01 was lost/);
+  kitchen.powerOn();
+  await state(world, 'named', 'online');
+  assert.is(kitchen.connections, 2, 'its values are never those of another tag of the same name');
+});
+
+test('the switches of a tag that KubeEdge calls int are set by their texts', async ({ radio, world }) => {
+  const tag = radio.tag(KITCHEN);
+  const [device = {}, model = {}] = ['device', 'model'].map((name) => yamlDocuments(PUBLISHED[name] ?? '')[0] ?? {});
+  const { profile } = readProfile(device, model);
+  await online(world, [profile]);
+  world.broker.desire('leds', 'io-config', '1');
+  await value(world, ['leds', 'io-config'], '1');
+  world.broker.desire('leds', 'io-data', 'Buzzer');
+  await value(world, ['leds', 'io-data'], 'Buzzer');
+  assert.equal(tag.io, { data: 4, config: 1 });
 });
 
 test('a characteristic that the device does not have is the fault of its property only', async ({ radio, world }) => {

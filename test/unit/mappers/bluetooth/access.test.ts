@@ -4,8 +4,8 @@ import * as assert from 'uvu/assert';
 import { isHiveletError } from '#beehive/errors.ts';
 import { parse } from 'yaml';
 import { readAccess } from '#mappers/bluetooth/access.ts';
-import { readLink } from '#mappers/bluetooth/link.ts';
-import { uuidFromNoble, uuidOf, uuidText } from '#mappers/bluetooth/uuid.ts';
+import { linkKeyOf, readLink } from '#mappers/bluetooth/link.ts';
+import { localNameOf, uuidFromNoble, uuidOf, uuidText } from '#mappers/bluetooth/uuid.ts';
 
 const TI = 'f000aa4204514000b000000000000000';
 const BATTERY = '00002a1900001000800000805f9b34fb';
@@ -38,6 +38,15 @@ test('noble writes short UUIDs without zeros in front', () => {
 
 for (const written of ['A0:E6:F8:00:00:01', 'a0-e6-f8-00-00-01', 'A0E6F8000001'])
   test(`${written} is an address`, () => assert.is(readLink({ macAddress: written }, 'p').address, 'a0:e6:f8:00:00:01'));
+
+test('without an address the name counts, however it is spelt; with one it does not', () => {
+  const link = readLink({ macAddress: '', localName: ' CC2650-SensorTag ' }, 'p');
+  assert.equal([link.address, link.localName], ['', 'cc2650 sensortag']);
+  assert.is(localNameOf('CC2650 SensorTag'), link.localName);
+  assert.is(linkKeyOf(link), '"cc2650 sensortag"');
+  const both = readLink({ macAddress: 'A0E6F8000001', localName: 'CC2650-SensorTag' }, 'p');
+  assert.equal([both.address, both.localName, linkKeyOf(both)], ['a0:e6:f8:00:00:01', '', 'a0:e6:f8:00:00:01']);
+});
 
 test('what is no address says what to write', () => {
   assert.match(
