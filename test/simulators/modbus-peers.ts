@@ -49,10 +49,11 @@ export interface SerialLine {
   stop(): Promise<void>;
 }
 
-/** A cable between two pseudo terminals. */
-export async function startSerialLine(): Promise<SerialLine> {
+/** A cable between two pseudo terminals. `link`: a name for the master's end while the cable is there, as udev makes them. */
+export async function startSerialLine({ link }: { link?: string } = {}): Promise<SerialLine> {
   const end = 'pty,raw,echo=0';
-  const socat = spawnProcess({ command: peerPath('socat'), args: ['-d', '-d', '-x', end, end] });
+  const named = link === undefined ? end : `${end},link=${link}`;
+  const socat = spawnProcess({ command: peerPath('socat'), args: ['-d', '-d', '-x', named, end] });
   const found = await until(
     () => {
       const files = [...socat.output.matchAll(/PTY is (\/dev\/pts\/\d+)/g)].map((match) => match[1] ?? '');
