@@ -140,12 +140,12 @@ function inOrder(
   return wanted.flatMap(([enabled, module]) => (enabled ? [module] : []));
 }
 
-/** Counted is processor time in ms: less than 5 % of a core is quiet. */
+/** Counted is processor time in ms: less than 2 % of a core is quiet; what keeps it busier than that would fill the memory again at once. */
 function memoryOf(): Module {
   return createMemoryTrim({
     collect: (globalThis as { gc?: () => void }).gc,
     work: () => process.cpuUsage().user / 1000,
-    quiet: 500,
+    quiet: 200,
     burst: 1000,
   });
 }
