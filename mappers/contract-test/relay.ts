@@ -67,19 +67,19 @@ export class TcpRelay {
     for (const socket of [client, device]) {
       this.#sockets.add(socket);
       socket.on('error', () => undefined);
-      socket.on('close', () => {
-        this.#sockets.delete(socket);
-        client.destroy();
-        device.destroy();
-      });
+      socket.on('close', () => this.#sockets.delete(socket));
     }
-    client.on('close', () => this.#clients--);
+    client.on('close', () => {
+      this.#clients--;
+      device.destroy();
+    });
     client.on('data', (bytes) => device.write(bytes));
-    device.on('data', (bytes) => this.#answer(client, bytes));
+    device.on('data', (bytes) => this.#answer(() => void (client.destroyed || client.write(bytes))));
+    // A device that hangs up after its answer (HTTP) is heard to do so after it.
+    device.on('close', () => this.#answer(() => client.destroySoon()));
   }
 
-  #answer(client: Socket, bytes: Buffer): void {
-    const send = (): void => void (client.destroyed || client.write(bytes));
+  #answer(send: () => void): void {
     const sendOrHold = (): void => void (this.#silent ? this.#held.push(send) : send());
     if (this.#delayMs === 0) return sendOrHold();
     const timer = systemClock.timer(this.#delayMs, () => {
