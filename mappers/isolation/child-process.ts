@@ -32,6 +32,9 @@ const GRACE_MS = 4000;
 /** For what is still in the pipes when it has ended. */
 const LAST_WORDS_MS = 500;
 const SAID = { burst: 100, perSecond: 10 } as const;
+/** Pieces of at most 64 KiB that are read at once of what it prints; more of it has to wait, and the process with it. */
+const PIECES = { burst: 64, perSecond: 10 } as const;
+const PIECE_MS = 100;
 
 export function childPlace(options: ChildPlaceOptions): Place {
   return {
@@ -120,8 +123,14 @@ class Child implements Life {
   #listen(): void {
     const { clock, log, plugin } = this.#options;
     const limit = new RateLimit(clock, SAID);
+    const pieces = new RateLimit(clock, PIECES);
     for (const stream of [this.#process.stdout, this.#process.stderr]) {
       if (stream === null) continue;
+      stream.on('data', () => {
+        if (pieces.take()) return;
+        stream.pause();
+        clock.timer(PIECE_MS, () => stream.resume());
+      });
       this.#words.follow(stream, (text) => {
         if (limit.take()) log.warn('mapper.process.said', { text, mapper: plugin });
       });

@@ -5,6 +5,10 @@ import type { Readable } from 'node:stream';
 const LINE_LIMIT = 2000;
 const KEPT = 20;
 const SHOWN = 200;
+/** Where something happened, not what: of JavaScript, of node's own code, and the lines around them. */
+const FRAME = /^\s|^Node\.js v|^[{}]|^\d+: 0x|^-+ .* -+$|^#$|^<---/;
+/** Says what happened: an exception, or why V8 gave up. */
+const ERROR = /^(?:Uncaught )?\w*(?:Error|Exception)\b.*: |^FATAL ERROR: /;
 
 export class LastWords {
   readonly #kept: string[] = [];
@@ -15,7 +19,7 @@ export class LastWords {
     const say = (text: string): void => {
       const clean = text.slice(0, LINE_LIMIT).trimEnd();
       if (clean === '') return;
-      this.#kept.push(clean);
+      if (!FRAME.test(clean)) this.#kept.push(clean);
       if (this.#kept.length > KEPT) this.#kept.shift();
       line(clean);
     };
@@ -31,8 +35,7 @@ export class LastWords {
 
   /** The line that names an error, else the last one; '' when nothing was printed. */
   get best(): string {
-    const said = this.#kept.filter((text) => !/^\s|^Node\.js v|^[{}]/.test(text));
-    const error = said.findLast((text) => /^(?:Uncaught )?\w*(?:Error|Exception)\b.*: /.test(text));
-    return (error ?? said.at(-1) ?? '').slice(0, SHOWN);
+    const error = this.#kept.findLast((text) => ERROR.test(text));
+    return (error ?? this.#kept.at(-1) ?? '').slice(0, SHOWN);
   }
 }

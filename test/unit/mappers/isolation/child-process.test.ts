@@ -53,6 +53,18 @@ const outputs: [what: string, output: string, best: string][] = [
     "file:///a.js:1\nimport 'x';\n^\n\nError [ERR_MODULE_NOT_FOUND]: Cannot find package 'x' imported from /a.js\n    at y (z:1)\n  code: 'E'\n}\n\nNode.js v20.20.2\n",
     "Error [ERR_MODULE_NOT_FOUND]: Cannot find package 'x' imported from /a.js",
   ],
+  [
+    'a heap that is full',
+    [
+      '<--- Last few GCs --->',
+      '[4242:0x6d1]     5210 ms: Mark-Compact 63.8 (65.9) -> 63.7 (66.1) MB',
+      '<--- JS stacktrace --->',
+      'FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory',
+      '----- Native stack trace -----',
+      ...Array.from({ length: 30 }, (_, frame) => `${frame < 9 ? ' ' : ''}${String(frame + 1)}: 0xca5580 node::Abort() [/usr/bin/node]`),
+    ].join('\n'),
+    'FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory',
+  ],
   ['a sentence of ours without an end of line', 'mapper: there is no plugin x', 'mapper: there is no plugin x'],
   ['a line that is too long', 'x'.repeat(5000), 'x'.repeat(200)],
 ];
