@@ -16,7 +16,7 @@ export interface SessionOptions {
   clock: Clock;
   /** For one answer. */
   timeoutMs: number;
-  /** Characteristics that block the link when they are touched, with the reason: kept for the next sessions. */
+  /** Requests that block the link, with the reason: kept for the next sessions. */
   barred: Map<string, string>;
 }
 
@@ -28,7 +28,6 @@ export interface Characteristic {
 }
 
 interface Exchange<T> {
-  uuid?: string;
   /** What is done, as it reads after "did not answer". */
   what: string;
   /** Opcodes of the requests that noble sends for it. */
@@ -111,7 +110,6 @@ export class Session {
   /** Throws POINT_REJECTED when the device refuses, DEVICE_UNREACHABLE when it does not answer. */
   read({ noble, uuid }: Characteristic, options: RequestOptions): Promise<Buffer> {
     return this.#request(options, {
-      uuid,
       what: `a read of ${uuidText(uuid)}`,
       opcodes: [OPCODE.read],
       begin: ({ resolve }) =>
@@ -136,7 +134,6 @@ export class Session {
     let refusal: AttError | undefined;
     const what = `a write of ${uuidText(uuid)}`;
     return this.#request(options, {
-      uuid,
       what,
       opcodes: [OPCODE.write, OPCODE.prepareWrite, OPCODE.executeWrite],
       // noble sends all parts of a long value, whatever becomes of the first.
@@ -182,7 +179,6 @@ export class Session {
 
   #notify({ noble, uuid }: Characteristic, options: RequestOptions): Promise<void> {
     return this.#request(options, {
-      uuid,
       what: `a subscription to ${uuidText(uuid)}`,
       opcodes: [OPCODE.readByType, OPCODE.write],
       begin: ({ resolve }) =>
@@ -244,12 +240,12 @@ export class Session {
   }
 
   #request<T>({ signal, urgent = false }: RequestOptions, exchange: Exchange<T>): Promise<T> {
-    const bar = exchange.uuid === undefined ? undefined : this.#options.barred.get(exchange.uuid);
+    const bar = this.#options.barred.get(exchange.what);
     if (bar !== undefined) return Promise.reject(rejected(exchange.what, bar));
     return this.#lane.run(() => this.#exchange(exchange), { signal, urgent });
   }
 
-  async #exchange<T>({ uuid, what, opcodes, begin, ends = () => true }: Exchange<T>): Promise<T> {
+  async #exchange<T>({ what, opcodes, begin, ends = () => true }: Exchange<T>): Promise<T> {
     const { clock, timeoutMs } = this.#options;
     let blocked: AttError | undefined;
     try {
@@ -257,7 +253,7 @@ export class Session {
         clock,
         ms: timeoutMs,
         signals: [this.ended],
-        late: () => (blocked === undefined ? this.#silent(what) : this.#blocked({ uuid, what, error: blocked })),
+        late: () => (blocked === undefined ? this.#silent(what) : this.#blocked(what, blocked)),
         begin: (settle) => {
           this.#refused = (error) => {
             if (!opcodes.includes(error.request)) return;
@@ -280,9 +276,9 @@ export class Session {
   }
 
   /** noble waits for a pairing that does not come about. */
-  #blocked({ uuid, what, error }: { uuid: string | undefined; what: string; error: AttError }): HiveletError {
+  #blocked(what: string, error: AttError): HiveletError {
     const why = attErrorText(error.code);
-    if (uuid !== undefined) this.#options.barred.set(uuid, why);
+    this.#options.barred.set(what, why);
     void this.close(`${this.address} refuses ${what}, which blocks the link: ${why}`);
     return rejected(what, why);
   }
