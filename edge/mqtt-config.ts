@@ -47,7 +47,7 @@ export const mqttSettings = [
     path: 'modules.eventBus.listenerTLS.tlsCertFile',
     type: 'string',
     default: '',
-    doc: 'certificate of mqtts and wss listeners; empty: <data-dir>/edge/pki/mqtt.crt. A changed file is used within the hour',
+    doc: 'certificate of mqtts and wss listeners; empty: <data-dir>/edge/pki/mqtt.crt, which `hivelet join` and `hivelet mqtt certificate` make. A changed file is used within the hour',
   },
   {
     path: 'modules.eventBus.listenerTLS.tlsPrivateKeyFile',

@@ -26,6 +26,8 @@ import {
 } from './join/board-files.ts';
 import { NotDone, fetchAuthority, fetchCertificate, fetchNodeState, type Door } from './join/cloud-door.ts';
 import { UNIT, checkService, hasSystemd, startService, thisHost } from './join/service.ts';
+import { ensureBrokerCertificate } from './mqtt/broker-certificate.ts';
+import { withFolders } from './mqtt/certificate.ts';
 import { handOver } from './owner.ts';
 
 export const command: Command = {
@@ -51,7 +53,9 @@ export const command: Command = {
     if (asService) checkService(host, dataDir);
     const files = boardFiles(dataDir);
     const joined = (await joinedBefore(invocation, { files, wishes })) ?? (await join(invocation, { files, wishes }));
-    handOver(dataDir, [dataDir, ...Object.values<string>({ ...files })]);
+    // What TLS listeners of its broker will show, once somebody configures one.
+    const broker = await ensureBrokerCertificate({ dataDir, node: wishes.node, clock: invocation.clock });
+    handOver(dataDir, [dataDir, ...Object.values<string>({ ...files }), ...(broker === undefined ? [] : withFolders(broker.files))]);
     if (!asService) return printNext(invocation, wishes);
     await startService(host, await mapperServices(invocation));
     return waitReady(invocation, { wishes, joined });

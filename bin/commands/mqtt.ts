@@ -1,9 +1,10 @@
-/** Owns `hivelet mqtt account`: who may come to the broker of a board, and what they may do there. */
+/** Owns `hivelet mqtt`: who may come to the broker of a board, and what they may do there. */
 import { HiveletError } from '#beehive/errors.ts';
 import { accountFile, editAccounts, readAccounts } from '../../edge/broker/account-file.ts';
 import { MAX_ACCOUNTS, nameFault, patternFault, type Account } from '../../edge/broker/accounts.ts';
 import { generatePassword, hashPassword } from '../../edge/broker/password.ts';
 import { expectArgs, type Command, type Flags, type Invocation, type Io } from './command.ts';
+import { makeCertificate } from './mqtt/certificate.ts';
 import { readPassword } from './password-input.ts';
 
 export const command: Command = {
@@ -13,12 +14,14 @@ export const command: Command = {
     'mqtt account add NAME --app [--publish PATTERN]... [--subscribe PATTERN]... [--mapper-of DEVICE]...',
     'mqtt account passwd NAME [--password-file FILE]',
     'mqtt account remove NAME',
+    'mqtt certificate [ADDRESS...] [--renew]',
   ],
   about: [
     'Accounts of the embedded MQTT broker, on the board itself. A running edgecore takes changes over within two seconds; only clients of',
     'accounts that have changed have to connect again. A password is made and printed once unless you give one. An account of a device may',
     'publish requests of the device of its name and uploads, and subscribe to what concerns that device; an app may what its patterns say,',
-    'with %u for its name and %c for its client id.',
+    'with %u for its name and %c for its client id. `hivelet mqtt certificate` makes the certificate of the TLS listeners, by an authority of this',
+    'board, and adds addresses to it; `hivelet join` has made one.',
   ],
   flags: {
     app: { type: 'boolean', help: 'an app or mapper: no rights but those of its patterns' },
@@ -31,6 +34,7 @@ export const command: Command = {
     },
     'mapper-of': { type: 'string', multiple: true, value: 'DEVICE', help: 'the rights of a mapper of this device ("+": of every device)' },
     certificate: { type: 'boolean', help: 'a client certificate whose common name is NAME opens it, and no password unless one is given' },
+    renew: { type: 'boolean', help: 'another key, authority and certificate: devices need the new authority' },
     'password-file': {
       type: 'string',
       value: 'FILE',
@@ -38,8 +42,12 @@ export const command: Command = {
     },
   },
   async run(invocation) {
+    if (invocation.args[0] === 'certificate') {
+      await makeCertificate(invocation, invocation.args.slice(1));
+      return 0;
+    }
     const [noun, verb = 'list', ...names] = invocation.args;
-    if (noun !== 'account') throw new HiveletError('USAGE', `\`hivelet mqtt\` knows accounts only: write \`hivelet mqtt account …\``);
+    if (noun !== 'account') throw new HiveletError('USAGE', 'write `hivelet mqtt account …` or `hivelet mqtt certificate`');
     const act = verbs.get(verb);
     if (act === undefined) throw new HiveletError('USAGE', `there is no \`hivelet mqtt account ${verb}\`: add, list, passwd or remove`);
     if (verb === 'list') expectArgs(names, { least: 0, most: 0, what: '`hivelet mqtt account list` takes no name' });

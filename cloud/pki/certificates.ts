@@ -26,14 +26,14 @@ const SIGNATURE = { name: 'ECDSA', hash: 'SHA-256' } as const;
 
 x509.cryptoProvider.set(webcrypto);
 
-/** A self-signed authority named `CN=hivelet`, valid from 1970 until ten years after `now` (unix ms). It may sign leaves only. */
-export async function createAuthority(now: number): Promise<Credential> {
+/** A self-signed authority named `CN=hivelet`, valid from 1970 until ten years after `now` (unix ms) unless told otherwise. It may sign leaves only. */
+export async function createAuthority(now: number, { commonName = 'hivelet', endsMs = now + AUTHORITY_LIFE_MS } = {}): Promise<Credential> {
   const keys = await webcrypto.subtle.generateKey(EC, true, ['sign', 'verify']);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serialNumber(),
-    name: [{ CN: ['hivelet'] }],
+    name: [{ CN: [commonName] }],
     notBefore: NOT_BEFORE,
-    notAfter: new Date(now + AUTHORITY_LIFE_MS),
+    notAfter: new Date(endsMs),
     signingAlgorithm: SIGNATURE,
     keys,
     extensions: [
@@ -45,15 +45,15 @@ export async function createAuthority(now: number): Promise<Credential> {
   return pem(certificate, keys.privateKey);
 }
 
-/** For a server reached under `addresses` (DNS names and IP addresses). Valid from 1970 until a year after `now`, never longer than the authority. */
+/** For a server reached under `addresses` (DNS names and IP addresses). Valid from 1970 until a year after `now`, or `endsMs`, never longer than the authority. */
 export async function issueServer(
   authority: Credential,
-  options: { commonName: string; addresses: readonly string[]; now: number },
+  options: { commonName: string; addresses: readonly string[]; now: number; endsMs?: number },
 ): Promise<Credential> {
   const names = options.addresses.map((address) => ({ type: isIP(address) === 0 ? ('dns' as const) : ('ip' as const), value: address }));
   return issueLeaf(authority, {
     subject: [{ CN: [options.commonName] }],
-    now: options.now,
+    endsMs: options.endsMs ?? options.now + LEAF_LIFE_MS,
     extensions: [new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]), new x509.SubjectAlternativeNameExtension(names)],
   });
 }
@@ -129,7 +129,7 @@ async function requestedKey(request: Buffer): Promise<x509.PublicKey> {
 
 interface Leaf {
   subject: x509.JsonName;
-  now: number;
+  endsMs: number;
   extensions: x509.Extension[];
 }
 
@@ -143,7 +143,8 @@ function asUser(node: string): { user: string; groups: string[] } {
 }
 
 function clientLeaf({ now, ...who }: { user: string; groups: readonly string[]; now: number }): Leaf {
-  return { subject: clientSubject(who), now, extensions: [new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth])] };
+  const endsMs = now + LEAF_LIFE_MS;
+  return { subject: clientSubject(who), endsMs, extensions: [new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth])] };
 }
 
 async function issueLeaf(authority: Credential, leaf: Leaf): Promise<Credential> {
@@ -153,14 +154,14 @@ async function issueLeaf(authority: Credential, leaf: Leaf): Promise<Credential>
 
 type SignedLeaf = Leaf & { publicKey: webcrypto.CryptoKey | x509.PublicKey };
 
-async function signLeaf(authority: Credential, { subject, now, extensions, publicKey }: SignedLeaf): Promise<x509.X509Certificate> {
+async function signLeaf(authority: Credential, { subject, endsMs, extensions, publicKey }: SignedLeaf): Promise<x509.X509Certificate> {
   const issuer = new x509.X509Certificate(authority.certificate);
   return x509.X509CertificateGenerator.create({
     serialNumber: serialNumber(),
     subject,
     issuer: issuer.subjectName,
     notBefore: NOT_BEFORE,
-    notAfter: new Date(Math.min(now + LEAF_LIFE_MS, issuer.notAfter.getTime())),
+    notAfter: new Date(Math.min(endsMs, issuer.notAfter.getTime())),
     signingAlgorithm: SIGNATURE,
     publicKey,
     signingKey: await signingKey(authority.key),

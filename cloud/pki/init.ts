@@ -257,7 +257,7 @@ function checkClock(now: number): void {
   throw unusable(`the clock of this machine says ${new Date(now).toISOString().slice(0, 10)}; set it before making certificates`);
 }
 
-function checkedAddress(address: string): string {
+export function checkedAddress(address: string): string {
   if (isIP(address) !== 0) return canonical(address);
   if (/^(?:\*\.)?[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/i.test(address) && address.length <= 253)
     return canonical(address);

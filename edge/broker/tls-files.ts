@@ -48,7 +48,12 @@ function read(path: string, key: string): Buffer {
   try {
     return readFileSync(path);
   } catch (error) {
-    throw new HiveletError('CONFIG_INVALID', `${SECTION}.${key}: cannot read ${JSON.stringify(path)}: ${messageOf(error)}`, {
+    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    const why =
+      isMissing && key !== 'tlsClientCaFile'
+        ? 'it is not there; make one with `hivelet mqtt certificate`, or name yours'
+        : messageOf(error);
+    throw new HiveletError('CONFIG_INVALID', `${SECTION}.${key}: cannot read ${JSON.stringify(path)}: ${why}`, {
       cause: error,
       facts: { key: `${SECTION}.${key}`, path },
     });

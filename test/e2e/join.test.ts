@@ -108,6 +108,10 @@ kubectlTest('a token, a join, and the board is Ready within ten seconds', async 
     'edge/edgecore.yaml',
     'edge/edgecore.yaml.before-join',
     'edge/pki/ca.crt',
+    'edge/pki/mqtt-ca.crt',
+    'edge/pki/mqtt-ca.key',
+    'edge/pki/mqtt.crt',
+    'edge/pki/mqtt.key',
     'edge/pki/node.crt',
     'edge/pki/node.key',
   ]);
@@ -249,7 +253,9 @@ test('a configuration that was there keeps what it says, and comes back with a r
   const reset = await runProcess({ command: launcher, args: ['reset', '--yes', '--data-dir', dataDir] });
   assert.is(reset.code, 0, reset.stderr);
   assert.match(reset.stdout, /no longer node named-there/);
-  assert.equal(filesBelow(dataDir), ['edge/edgecore.yaml']);
+  // What devices know the broker by is theirs.
+  const broker = ['mqtt-ca.crt', 'mqtt-ca.key', 'mqtt.crt', 'mqtt.key'].map((name) => `edge/pki/${name}`);
+  assert.equal(filesBelow(dataDir).sort(), ['edge/edgecore.yaml', ...broker]);
   assert.is(readFileSync(file, 'utf8'), text);
 });
 

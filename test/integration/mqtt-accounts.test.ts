@@ -9,7 +9,7 @@ import { createTestAuthority } from '#test/support/certificates.ts';
 import { ask, startTestEdge, watchMqtt, type TestEdge } from '#test/support/edge.ts';
 import { closeAll, closeLater } from '#test/support/linked-edge.ts';
 import { runProcess, type Finished } from '#test/support/processes.ts';
-import { needing } from '#test/support/peers.ts';
+import { needing, peerPath } from '#test/support/peers.ts';
 import { tempDir } from '#test/support/temp-dir.ts';
 import { until, within } from '#test/support/until.ts';
 
@@ -155,5 +155,67 @@ tlsTest('what makes no sense is refused with one sentence and exit code 2; an ac
   }
   assert.is((await account(dataDir, 'remove', 'x')).code, 1);
 });
+
+const mosquittoTest = needing(test, 'mosquitto_pub', 'openssl');
+
+function certificate(dataDir: string, ...args: string[]): Promise<Finished> {
+  return runProcess({ command: process.execPath, args: [...program, 'mqtt', 'certificate', ...args, '--data-dir', dataDir] });
+}
+
+mosquittoTest(
+  'with the certificate that `hivelet mqtt certificate` makes, mosquitto checks the broker by name and by address',
+  async () => {
+    const dataDir = tempDir();
+    const password = await addAccount(dataDir, 'd1');
+    await edgeAt(dataDir).then(
+      () => assert.unreachable(),
+      (error: Error) =>
+        assert.match(
+          error.message,
+          /tlsCertFile: cannot read ".+mqtt\.crt": it is not there; make one with `hivelet mqtt certificate`, or name yours$/,
+        ),
+    );
+    const made = await certificate(dataDir);
+    assert.is(made.code, 0, made.stderr);
+    const [authority, own] = [join(dataDir, 'edge/pki/mqtt-ca.crt'), join(dataDir, 'edge/pki/mqtt.crt')];
+    assert.match(made.stdout, new RegExp(`^created ${authority}\ncreated ${own}\n`));
+    for (const key of ['mqtt-ca.key', 'mqtt.key']) assert.is(statSync(join(dataDir, 'edge/pki', key)).mode & 0o777, 0o600);
+    const edge = await edgeAt(dataDir);
+    const port = (edge.edge.mqtt[1] ?? '').split(':').at(-1) ?? '';
+    const publish = (host: string): Promise<Finished> =>
+      runProcess({
+        command: peerPath('mosquitto_pub'),
+        args: [
+          '-h',
+          host,
+          '-p',
+          port,
+          '--cafile',
+          authority,
+          '-u',
+          'd1',
+          '-P',
+          password,
+          '-q',
+          '1',
+          '-t',
+          topic('d1', 'twin/update'),
+          '-m',
+          report('7'),
+        ],
+      });
+    for (const host of ['127.0.0.1', 'localhost']) {
+      const { code, stderr } = await publish(host);
+      assert.is(code, 0, stderr);
+    }
+    assert.is.not((await publish('127.0.0.2')).code, 0, 'an address that is not in the certificate');
+    assert.is((await certificate(dataDir, '127.0.0.2')).code, 0);
+    const verified = await runProcess({
+      command: peerPath('openssl'),
+      args: ['verify', '-CAfile', authority, '-verify_ip', '127.0.0.2', own],
+    });
+    assert.is(verified.code, 0, verified.stderr);
+  },
+);
 
 test.run();
