@@ -1,4 +1,6 @@
 /** Proves the Modbus mapper against devices that share no code with it: pymodbus and libmodbus, on TCP and on a serial line. */
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { systemClock } from '#beehive/clock.ts';
@@ -10,7 +12,9 @@ import { libmodbusMissing, startLibmodbus, startPymodbus, startSerialLine, type 
 import { profile, property } from '#test/simulators/profiles.ts';
 import { needing, skipTest } from '#test/support/peers.ts';
 import { freePort } from '#test/support/ports.ts';
-import type { TestProcess } from '#test/support/processes.ts';
+import { runProcess, type Finished, type TestProcess } from '#test/support/processes.ts';
+import { launcher } from '#test/support/programs.ts';
+import { tempDir } from '#test/support/temp-dir.ts';
 import { until } from '#test/support/until.ts';
 
 interface Peers {
@@ -170,29 +174,78 @@ withLibmodbus(
   true,
 );
 
+withSerialPymodbus('five hundred registers in a row come over a serial line with four requests', async (peers) => {
+  const line = await startSerialLine();
+  peers.lines.push(line);
+  peers.processes.push(await startPymodbus('rtu', line.slave, '115200'));
+  const registers = Array.from({ length: 500 }, (_, index) =>
+    property('modbus', `r${index}`, {
+      type: 'int',
+      accessMode: 'ReadOnly',
+      collectCycleMs: 600_000,
+      config: { register: 'InputRegister', offset: index },
+    }),
+  );
+  const config = { serialPort: line.master, baudRate: 115_200, slaveID: 1, timeout: 5000 };
+  const world = await serve(peers, [profile('plc', { protocol: 'modbus', config, properties: registers })]);
+  await until(() => world.broker.actual('plc', 'r499') !== undefined, { what: 'the last register' });
+  assert.equal(
+    registers.map(({ name }) => world.broker.actual('plc', name)),
+    registers.map((_, index) => String(1000 + index)),
+  );
+  const asked = line.traffic().flatMap(({ fromMaster, bytes }) => (fromMaster ? bytes : []));
+  const requests = Array.from({ length: asked.length / 8 }, (_, index) => asked.slice(index * 8, index * 8 + 6));
+  assert.equal(
+    requests.map(([unit, code, ...rest]) => [unit, code, Buffer.from(rest).readUInt16BE(0), Buffer.from(rest).readUInt16BE(2)]),
+    [0, 125, 250, 375].map((address) => [1, 4, address, 125]),
+  );
+});
+
+withSerialPymodbus('a pymodbus device on a serial line is found by discover, and what it prints is read', async (peers) => {
+  const line = await startSerialLine();
+  peers.lines.push(line);
+  peers.processes.push(await startPymodbus('rtu', line.slave, '115200'));
+  const hivelet = (...args: string[]): Promise<Finished> => runProcess({ command: launcher, args });
+  const where = ['--serial-port', line.master, '--baud', '115200', '--units', '1-3', '--registers', 'input', '--addresses', '598-603'];
+  const found = await hivelet('discover', 'modbus', ...where, '--rate', '500', '--timeout', '500', '--node', 'board');
+  assert.equal([found.code, found.stderr.includes('1 device found')], [0, true], found.stderr);
+  const file = path.join(tempDir(), 'found.yaml');
+  writeFileSync(file, found.stdout);
+  const read = await hivelet('read', '-o', 'json', file);
+  assert.is(read.code, 0, read.stderr);
+  assert.equal(
+    (JSON.parse(read.stdout) as Record<string, unknown>[]).map(({ property: name, value, raw }) => [name, value, raw]),
+    [
+      ['input-598', '1598', '063e'],
+      ['input-599', '1599', '063f'],
+    ],
+  );
+});
+
 withSerialPymodbus('a dead slave on the line of a living one takes at most 5 % of its time', async (peers) => {
   const line = await startSerialLine();
   peers.lines.push(line);
   peers.processes.push(await startPymodbus('rtu', line.slave, '115200'));
   const timeoutMs = 100;
-  const link = { serialPort: line.master, baudRate: 115_200, timeout: timeoutMs };
-  const living = deviceOf('living', { ...link, slaveID: 1 }, cases(0));
-  const dead = deviceOf('dead', { ...link, slaveID: 2 }, cases(0));
+  const link = { serialPort: line.master, baudRate: 115_200 };
+  // How fast the living one answers on a busy machine is not the question here.
+  const living = deviceOf('living', { ...link, slaveID: 1, timeout: 5000 }, cases(0));
+  const dead = deviceOf('dead', { ...link, slaveID: 2, timeout: timeoutMs }, cases(0));
   const probes = (): number => line.traffic().filter(({ fromMaster, bytes }) => fromMaster && bytes[0] === 2).length;
   const world = await serve(peers, [living, dead]);
   await until(() => probes() > 0, { what: 'the first request to the dead slave' });
   const started = performance.now();
-  await until(() => probes() >= 5, { what: 'five requests to the dead slave', deadlineMs: 30_000 });
+  await until(() => probes() >= 5, { what: 'five requests to the dead slave', deadlineMs: 60_000 });
   const share = ((probes() - 1) * timeoutMs) / (performance.now() - started);
   assert.ok(share <= 0.05, `${share} of the time`);
-  assert.ok(share > 0.02, `${share}: it is still probed`);
+  assert.ok(share > 0.01, `${share}: it is still probed`);
   assert.is(world.broker.lastState('dead')?.state, 'offline');
   assert.equal(
     world.broker.states('living').map(({ state }) => state),
     ['online'],
   );
   world.broker.desire('living', 'word', '42');
-  await until(() => world.broker.actual('living', 'word') === '42', { what: 'a write between the probes', deadlineMs: 2000 });
+  await until(() => world.broker.actual('living', 'word') === '42', { what: 'a write between the probes', deadlineMs: 20_000 });
 });
 
 test.run();

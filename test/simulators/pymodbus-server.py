@@ -1,6 +1,6 @@
 """A Modbus server on pymodbus, which shares no code with ours. Usage: pymodbus-server.py tcp PORT | rtu DEVICE BAUD.
 
-Unit 1 answers; others do not. Holding registers, input registers, coils and discrete inputs 0 to 199 exist.
+Unit 1 answers; others do not. Holding registers, coils and discrete inputs 0 to 199 exist, and input registers 0 to 599.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ def unit():
         di=ModbusSequentialDataBlock(0, [1, 0] * 100),
         co=ModbusSequentialDataBlock(0, [0] * 200),
         hr=ModbusSequentialDataBlock(0, [0] * 200),
-        ir=ModbusSequentialDataBlock(0, list(range(1000, 1200))),
+        ir=ModbusSequentialDataBlock(0, list(range(1000, 1600))),
         zero_mode=True,
     )
 
