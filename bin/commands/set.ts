@@ -55,5 +55,6 @@ function outcomeText(
   const where = via === 'mqtt' ? ', a local override until the cloud wants something else' : '';
   const start = `${property}: desired ${value}${was}${where}`;
   if (reported !== undefined) return `${start}; reported ${reported} after ${Math.round(afterMs ?? 0)} ms`;
+  if (afterMs !== undefined) return `${start}; ${reason ?? 'refused'}`;
   return waitMs === 0 ? start : `${start}; not reported within ${waitMs / 1000} s: ${reason ?? 'nobody said why'}`;
 }

@@ -92,6 +92,18 @@ test('setting waits for the report, within half a scale, and says what was befor
   assert.equal([outcome?.before, outcome?.value, outcome?.reported, outcome?.reason], ['22', '23', '23.04', undefined]);
 });
 
+test('a value that the device refuses is told at once, one that is not written yet when the time is over', async () => {
+  const says = (desired: string, result: string): Promise<void> =>
+    patch({ op: 'add', path: '/status/twins/0/write', value: { desired, result, reason: 'ILLEGAL DATA VALUE', timestamp: '1000' } });
+  const set = async (value: string, waitMs: number): Promise<string | undefined> =>
+    (await twins.set('thermostat', [{ property: 'setpoint', value }], { waitMs }))[0]?.reason;
+  await says('26', 'refused');
+  assert.is(await set('26', 60_000), 'refused: ILLEGAL DATA VALUE');
+  await says('27', 'failed');
+  assert.is(await set('27', 50), 'not written, it is tried again: ILLEGAL DATA VALUE');
+  assert.is.not(await set('28', 50), 'not written, it is tried again: ILLEGAL DATA VALUE', 'what was said of another value');
+});
+
 test('what is not reported in time says why, and stays desired', async () => {
   await patch({
     op: 'add',

@@ -19,7 +19,7 @@ import {
 } from '../../../cloud/store/kube-api.ts';
 import { checkChange, type Checked } from './check-value.ts';
 import { planDesired } from './desired-patch.ts';
-import { deviceLine, nodeLine, twinLines } from './device-text.ts';
+import { deviceLine, nodeLine, twinLines, writeFault } from './device-text.ts';
 import { followUploads, type CloudUploads } from './cloud-uploads.ts';
 import { changesBetween } from './seen.ts';
 import type { Change, DeviceLine, DeviceTwins, NodeLine, Seen, SetOptions, SetOutcome, TwinSource, UploadSeen } from './source.ts';
@@ -164,9 +164,12 @@ export class ApiTwins implements TwinSource {
       last = object;
       const lines = twinLines(object, readProfile(object, undefined).profile);
       for (const { property, value, type, tolerance } of wait.checked) {
+        if (settled.has(property)) continue;
+        const afterMs = clock.monotonic() - wait.startedMs;
         const reported = lines.find((line) => line.property === property)?.reported;
-        if (settled.has(property) || reported === undefined || !sameValue(type, value, reported, tolerance)) continue;
-        settled.set(property, { reported, afterMs: clock.monotonic() - wait.startedMs });
+        const fault = writeFault(object, { property, value });
+        if (reported !== undefined && sameValue(type, value, reported, tolerance)) settled.set(property, { reported, afterMs });
+        else if (fault?.final === true) settled.set(property, { reason: fault.reason, afterMs });
       }
       return settled.size === wait.checked.length;
     };
@@ -184,7 +187,8 @@ export class ApiTwins implements TwinSource {
       timer.cancel();
     }
     const reason = reasonOf(deviceLine(last, readProfile(last, undefined).profile));
-    for (const { property } of wait.checked) if (!settled.has(property)) settled.set(property, { reason });
+    for (const { property, value } of wait.checked)
+      if (!settled.has(property)) settled.set(property, { reason: writeFault(last, { property, value })?.reason ?? reason });
     return settled;
   }
 

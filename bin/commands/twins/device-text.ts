@@ -3,8 +3,9 @@ import type { DeviceProfile, PropertyProfile } from '#device-models/device-profi
 import { field, fieldsAt, fieldsOf, listOf, nameOf, numberOf, textOf } from '#device-models/fields.ts';
 import type { Fields } from '#device-models/fields.ts';
 import { sameValue } from '#device-models/values.ts';
+import { writesInApi } from '../../../cloud/devicecontroller/api-status.ts';
 import type { KubeObject } from '../../../cloud/store/kube-api.ts';
-import type { DeviceLine, NodeLine, TwinLine } from './source.ts';
+import type { Change, DeviceLine, NodeLine, TwinLine } from './source.ts';
 
 export function deviceLine(device: KubeObject, profile: DeviceProfile): DeviceLine {
   const status = fieldsAt(device, 'status');
@@ -41,13 +42,40 @@ export function twinLines(device: KubeObject, profile: DeviceProfile): TwinLine[
     const at = numberOf(field(fieldsAt(reported, 'metadata'), 'timestamp'));
     // What KubeEdge's samples carry as a placeholder is no report.
     const said = value !== undefined && (value !== '' || at !== undefined) ? value : undefined;
-    return twinLine(property, {
+    const line = twinLine(property, {
       ...(property.desired === undefined ? {} : { desired: property.desired.value }),
       ...(said === undefined ? {} : { reported: said }),
       ...(at === undefined || said === undefined ? {} : { reportedAtMs: at }),
       override: overrides.get(property.name),
     });
+    const doubt = doubtOf(reported);
+    return doubt === '' ? line : { ...line, state: line.state === '' ? doubt : `${line.state}, ${doubt}` };
   });
+}
+
+/** `stale`: the device does not answer, which its note tells; `bad: ...`: this point alone has a fault. */
+function doubtOf(reported: Fields | undefined): string {
+  const { quality, reason } = fieldsAt(reported, 'metadata') ?? {};
+  if (quality === 'stale') return 'stale';
+  return quality === 'bad' ? `bad: ${textOf(reason) ?? 'no reason was given'}` : '';
+}
+
+/** What became of writing `value`, when that is not good news; `final`: it is not tried again. */
+export function writeFault(device: KubeObject, { property, value }: Change): { reason: string; final: boolean } | undefined {
+  const outcome = writesInApi(device).get(property);
+  if (outcome?.desired !== value) return undefined;
+  const { result, reason = 'no reason was given', observed } = outcome;
+  switch (result) {
+    case 'reached':
+      return undefined;
+    case 'refused':
+      return { reason: `refused: ${reason}`, final: true };
+    case 'differs':
+      return { reason: observed === undefined ? `written, but ${reason}` : `written, but the device shows ${observed}`, final: false };
+    case 'timedOut':
+    case 'failed':
+      return { reason: `not written, it is tried again: ${reason}`, final: false };
+  }
 }
 
 interface Values {

@@ -33,7 +33,7 @@ export interface TwinLine {
   /** Absent: nothing was reported. */
   reported?: string;
   reportedAtMs?: number;
-  /** What is between the two: `in sync`, `pending`, `override 25`, or '' when nothing is wanted. */
+  /** What is between the two: `in sync`, `pending`, `override 25`, or '' when nothing is wanted; and why a value is not good: `bad: no such point`. */
   state: string;
 }
 

@@ -16,6 +16,26 @@ function object(yaml: string): KubeObject {
   return { apiVersion: 'devices.kubeedge.io/v1alpha2', kind: 'Device', ...yamlDocuments(yaml)[0] } as unknown as KubeObject;
 }
 
+test('a row says why a value is not good, or not there', () => {
+  const device = object(`
+    metadata: {name: d}
+    spec: {properties: [{name: a}, {name: b}, {name: c, desired: {value: "5"}}]}
+    status:
+      twins:
+        - {propertyName: a, reported: {value: '', metadata: {type: string, quality: bad, reason: ILLEGAL DATA ADDRESS}}}
+        - {propertyName: b, reported: {value: '7', metadata: {timestamp: '1000', quality: stale, reason: no answer}}}
+        - {propertyName: c, reported: {value: '4', metadata: {timestamp: '1000', quality: bad}}}`);
+  const lines = twinLines(device, readProfile(device, undefined).profile);
+  assert.equal(
+    lines.map(({ property, reported, state }) => [property, reported, state]),
+    [
+      ['a', undefined, 'bad: ILLEGAL DATA ADDRESS'],
+      ['b', '7', 'stale'],
+      ['c', '4', 'pending, bad: no reason was given'],
+    ],
+  );
+});
+
 const setpoint: Wanted = { property: 'setpoint', value: '23', type: 'float' };
 const wanted = { value: '23', metadata: { type: 'float' } };
 const version = { op: 'test', path: '/metadata/resourceVersion', value: '7' };
