@@ -1,5 +1,6 @@
 /** Owns the `hivelet` command line: finds the command, gives it what it needs, and turns what it throws into one sentence and an exit code. */
 import { readFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import path from 'node:path';
 import { MessageChannel } from 'node:worker_threads';
 import { systemClock } from '#beehive/clock.ts';
@@ -55,7 +56,11 @@ async function runCommand(command: Command, argv: readonly string[]): Promise<nu
   const { args, flags } = parseCommandLine({ ...command.flags, ...commonFlags }, argv);
   if (flags.has('help')) return print(helpOf(command));
   const abort = new AbortController();
-  const stop = (): void => abort.abort(new HiveletError('STOPPED'));
+  let stopped: NodeJS.Signals | undefined;
+  const stop = (signal: NodeJS.Signals): void => {
+    stopped ??= signal;
+    abort.abort(new HiveletError('STOPPED'));
+  };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop);
   // Timers of the Clock keep no process alive, but a command that waits has to.
   const alive = new MessageChannel();
@@ -65,8 +70,9 @@ async function runCommand(command: Command, argv: readonly string[]): Promise<nu
     const dataDir = path.resolve(flags.text('data-dir') ?? defaultDataDir());
     return await command.run({ args, flags, io, env: process.env, clock: systemClock, signal: abort.signal, dataDir });
   } catch (error) {
-    // Stopped on demand: nothing failed.
-    if (abort.signal.aborted && (isHiveletError(error, 'STOPPED') || error === abort.signal.reason)) return 0;
+    // Who was stopped before the work was done says so as a shell does; a command that runs until it is stopped ends with 0.
+    if (stopped !== undefined && (isHiveletError(error, 'STOPPED') || error === abort.signal.reason))
+      return 128 + constants.signals[stopped];
     throw error;
   } finally {
     clearProgress();
@@ -81,7 +87,7 @@ function entryOf(name: string): Entry {
     name,
     commands.map((entry) => entry.name),
   );
-  throw new HiveletError('USAGE', `there is no command ${name}; ${near === undefined ? 'see `hivelet help`' : `did you mean ${near}?`}`);
+  throw new HiveletError('USAGE', `there is no command ${name}${near === undefined ? '' : `; did you mean ${near}?`}`);
 }
 
 async function help(name: string | undefined): Promise<number> {
@@ -105,7 +111,7 @@ function overview(): string {
     '',
     ...lines,
     '',
-    '`hivelet COMMAND --help` says more. Exit codes: 0 fine, 1 failed, 2 wrong usage.',
+    '`hivelet COMMAND --help` says more. Exit codes: 0 fine, 1 failed, 2 wrong usage; 130 when Ctrl-C came before it was done.',
   ].join('\n');
 }
 
@@ -130,4 +136,5 @@ function version(): string {
 
 // A reader that has seen enough (`| head`) is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
-process.exitCode = await main(process.argv.slice(2));
+// Whatever a driver may still hold open has nothing to say once the command is done.
+process.exit(await main(process.argv.slice(2)));

@@ -11,6 +11,7 @@ import { compose } from './compose.ts';
 import { defaultNodeName, type settings } from './config.ts';
 import { isOwnListener } from './eventbus/addresses.ts';
 import { readLocalDevices } from './local-devices.ts';
+import { mapperSettings } from './mapper-options.ts';
 import type { StoredObjects } from './metamanager/stored-objects.ts';
 import { internalAddress } from './mqtt-sides.ts';
 import { makeSecretsFolder } from './secret-references.ts';
@@ -51,11 +52,12 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       const { devices, whole } = await readLocalDevices(join(dataDir, 'edge', 'devices.d'), log);
       await parts.twin.seed([...devices, ...(options.seed === undefined ? [] : seeds(options.seed))], { whole });
     }
+    const settled = { options: mapperSettings(config), thirdParty: config.get('modules.mapperHost.thirdParty.protocols') };
     const control = await openControlSocket({
       path: join(dataDir, 'edge', 'control.sock'),
       tcp: config.get('modules.control.listen'),
       report: () => supervisor.health(),
-      pages: new Map([['/mappers', () => ({ plugins: parts.mappers.plugins(), devices: parts.mappers.devices() })]]),
+      pages: new Map([['/mappers', () => ({ ...settled, plugins: parts.mappers.plugins(), devices: parts.mappers.devices() })]]),
     });
     const mqtt = parts.broker.listeners.map((listener) => listener.address);
     log.info('edgecore.board', boardFacts());

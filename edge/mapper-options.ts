@@ -3,13 +3,20 @@ import { join } from 'node:path';
 import type { Config } from '#beehive/config.ts';
 import type { settings } from './config.ts';
 
-/** All but the secrets, whose source differs: see `PluginOptions` of mappers/index.ts. */
-export function mapperOptions(config: Config<typeof settings>, dataDir: string) {
+/** What the settings alone say; a running edge tells them, so that a command asks the plugins about the same. */
+export function mapperSettings(config: Config<typeof settings>) {
   return {
     modbus: { allowedSerialPorts: config.get('modules.mapperHost.allowedSerialPorts') },
     iio: { sysfsRoot: config.get('modules.mapperHost.sysfsRoot') },
-    opcua: { pkiDirectory: join(dataDir, 'edge', 'pki', 'opcua') },
     bluetooth: { hci: config.get('modules.mapperHost.bluetooth.hci') },
+  };
+}
+
+/** All but the secrets, whose source differs: see `PluginOptions` of mappers/index.ts. */
+export function mapperOptions(config: Config<typeof settings>, dataDir: string) {
+  return {
+    ...mapperSettings(config),
+    opcua: { pkiDirectory: join(dataDir, 'edge', 'pki', 'opcua') },
     externalFolder: join(dataDir, 'edge', 'plugins'),
   };
 }

@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { MessageChannel } from 'node:worker_threads';
 import { systemClock } from '#beehive/clock.ts';
 import { HiveletError, messageOf } from '#beehive/errors.ts';
+import { flagFault } from '#beehive/flag-fault.ts';
 import { programLogger, reportFailure, stopSignal } from '#beehive/program.ts';
 import { sdNotify } from '#beehive/sd-notify.ts';
 import { HIVELET_VERSION } from '../edge/version.ts';
@@ -48,7 +49,7 @@ function parse(argv: readonly string[]) {
       options: { socket: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
     });
   } catch (error) {
-    throw usage(messageOf(error));
+    throw usage(flagFault(messageOf(error), ['socket', 'help']));
   }
 }
 

@@ -1,6 +1,5 @@
 /** Owns `hivelet board`: the recognised board, and what to enable for attached devices. */
-import { readFileSync } from 'node:fs';
-import { HiveletError, messageOf } from '#beehive/errors.ts';
+import { HiveletError } from '#beehive/errors.ts';
 import type { DeviceProfile } from '#device-models/device-profile.ts';
 import { readProfile } from '#device-models/read-profile.ts';
 import { readYaml } from '#device-models/yaml-source.ts';
@@ -8,9 +7,10 @@ import { recogniseBoard, type Recognised } from '../../boards/board.ts';
 import { dropInOf } from '../../boards/drop-in.ts';
 import { boardNeeds, type BoardNeeds, type Need } from '../../boards/needs.ts';
 import type { Command } from './command.ts';
+import { readTexts, type FileText } from './device-files.ts';
 
 export const command: Command = {
-  usage: ['board [DEVICE.yaml...]', 'board --drop-in [DEVICE.yaml...]'],
+  usage: ['board [FILE|FOLDER|-...]', 'board --drop-in [FILE|FOLDER|-...]'],
   about: [
     'Says which board this is and what to enable for the devices in the given files, or for every kind of device when none is given.',
     'HIVELET_BOARD=ID takes another profile of boards/.',
@@ -23,7 +23,7 @@ export const command: Command = {
   run({ args, flags, io, env }) {
     const root = flags.text('root') ?? '/';
     const recognised = recogniseBoard({ root, wanted: env['HIVELET_BOARD'] ?? '' });
-    const devices = args.length === 0 ? undefined : args.flatMap(readDevices);
+    const devices = args.length === 0 ? undefined : readTexts(args).flatMap(readDevices);
     const needs = boardNeeds(recognised.board, devices, root);
     if (flags.has('drop-in')) io.out(dropInOf(recognised.board, needs.groups).trimEnd());
     else if (flags.has('json')) io.out(JSON.stringify({ ...recognised, ...needs }, undefined, 2));
@@ -32,13 +32,7 @@ export const command: Command = {
   },
 };
 
-function readDevices(file: string): DeviceProfile[] {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw new HiveletError('NOT_FOUND', `cannot read ${file}: ${messageOf(cause)}`, { cause });
-  }
+function readDevices({ file, text }: FileText): DeviceProfile[] {
   return readYaml(file, text).flatMap((document) => {
     const { content } = document;
     const [fault] = document.errors;

@@ -2,7 +2,7 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import type { Clock } from '#beehive/clock.ts';
 import { HiveletError, messageOf } from '#beehive/errors.ts';
-import { nearestName } from '#device-models/nearest-name.ts';
+import { flagFault } from '#beehive/flag-fault.ts';
 
 export interface FlagSpec {
   type: 'string' | 'boolean';
@@ -90,16 +90,8 @@ export function parseCommandLine(specs: FlagSpecs, argv: readonly string[]): { a
     const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
     return { args: positionals, flags: new Flags(new Map(Object.entries(values))) };
   } catch (cause) {
-    throw new HiveletError('USAGE', usageFault(messageOf(cause), specs), { cause });
+    throw new HiveletError('USAGE', flagFault(messageOf(cause), Object.keys(specs)), { cause });
   }
-}
-
-/** node's message names the flag in quotes and then explains at length. */
-function usageFault(message: string, specs: FlagSpecs): string {
-  const unknown = /^Unknown option '(-{1,2}[^' ]*)/.exec(message)?.[1];
-  if (unknown === undefined) return message.split('\n')[0]?.replace(/\.$/, '') ?? message;
-  const near = nearestName(unknown.replace(/^-+/, ''), Object.keys(specs));
-  return `there is no flag ${unknown}${near === undefined ? '' : `; did you mean --${near}?`}`;
 }
 
 /** The help of one command as text. */

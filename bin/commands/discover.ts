@@ -81,15 +81,14 @@ export const command: Command = {
     const protocol = kinds.get(kind);
     if (protocol === undefined) {
       const near = nearestName(kind, [...kinds.keys()]);
-      throw new HiveletError(
-        'USAGE',
-        `nothing of the kind ${kind} can be discovered${near === undefined ? '' : `; did you mean ${near}?`}`,
-      );
+      const remedy = near === undefined ? `: write one of ${[...kinds.keys()].join(', ')}` : `; did you mean ${near}?`;
+      throw new HiveletError('USAGE', `nothing of the kind ${kind} can be discovered${remedy}`);
     }
     const mappers = openMappers(invocation);
     const plugin = await mappers.plugin(protocol);
     if (plugin.discover === undefined) throw new HiveletError('USAGE', `the plugin of ${protocol} cannot look for devices`);
     const names = { node: flags.text('node') ?? mappers.node, namespace: flags.text('namespace') ?? 'default' };
+    expectNames(names);
     const yaml = new FoundYaml({ protocol: plugin.protocol, ...names });
     const context = { ...mappers.context, log: progressLog(invocation) };
     try {
@@ -101,6 +100,14 @@ export const command: Command = {
     return yaml.devices > 0 || signal.aborted ? 0 : 1;
   },
 };
+
+/** What `kubectl apply` would refuse after a long scan is refused before it. Throws USAGE. */
+function expectNames({ node, namespace }: { node: string; namespace: string }): void {
+  if (node.length > 253 || !/^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/.test(node))
+    throw new HiveletError('USAGE', `--node ${node} is no node name: use lower-case letters, digits, "-" and "."`);
+  if (namespace.length > 63 || !/^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/.test(namespace))
+    throw new HiveletError('USAGE', `--namespace ${namespace} is no name of a namespace: use lower-case letters, digits and "-"`);
+}
 
 function scopeOf(flags: Flags): DiscoveryScope {
   const given = Object.keys(where).flatMap((name): [string, string][] => {

@@ -2,6 +2,7 @@
 import { request } from 'node:http';
 import path from 'node:path';
 import { HiveletError, messageOf } from '#beehive/errors.ts';
+import type { mapperSettings } from '../../edge/mapper-options.ts';
 import type { ServedDevice } from '../../mappers/host/mapper-host.ts';
 import type { PluginStatus } from '../../mappers/mappers.ts';
 import { placesOf } from '../../mappers/placement.ts';
@@ -27,6 +28,9 @@ interface MapperLine {
 }
 
 interface EdgeReport {
+  /** An edge of an earlier version does not tell these two. */
+  readonly options?: ReturnType<typeof mapperSettings>;
+  readonly thirdParty?: readonly string[];
   readonly plugins: readonly PluginStatus[];
   readonly devices: readonly ServedDevice[];
 }
@@ -42,11 +46,11 @@ export const command: Command = {
   async run(invocation) {
     expectArgs(invocation.args, { least: 0, most: 0, what: '`hivelet mappers` takes flags only' });
     const json = wantsJson(invocation.flags);
-    const mappers = openMappers(invocation);
     const socket = path.join(invocation.dataDir, 'edge', 'control.sock');
     const edge = await askEdge(socket);
+    const mappers = openMappers(invocation, edge?.options);
     const lines = await linesOf(mappers, edge, invocation);
-    const others = mappers.config.get('modules.mapperHost.thirdParty.protocols');
+    const others = edge?.thirdParty ?? mappers.config.get('modules.mapperHost.thirdParty.protocols');
     const found = { edge: edge !== undefined, mappers: lines, thirdParty: others, devices: edge?.devices ?? [] };
     if (json) invocation.io.out(JSON.stringify(found, undefined, 2));
     else print(lines, edge, { invocation, socket });

@@ -4,7 +4,8 @@ import { parse } from 'yaml';
 import type { Clock } from '#beehive/clock.ts';
 import { loadConfig } from '#beehive/config-file.ts';
 import { nearestSetting } from '#beehive/config.ts';
-import { HiveletError, messageOf } from '#beehive/errors.ts';
+import { HiveletError } from '#beehive/errors.ts';
+import { reasonOf } from '#beehive/system-error.ts';
 import { fieldsOf } from '#device-models/fields.ts';
 import { cloudSchema } from '../../cloud/config.ts';
 import { initCloud, type InitReport } from '../../cloud/pki/init.ts';
@@ -61,7 +62,7 @@ function partOfFile(file: string): Part {
   try {
     kind = fieldsOf(parse(readFileSync(file, 'utf8')))?.['kind'];
   } catch (cause) {
-    throw new HiveletError('CONFIG_INVALID', `cannot read the configuration file ${file}: ${messageOf(cause)}`, { cause });
+    throw new HiveletError('CONFIG_INVALID', `cannot read the configuration file ${file}: ${reasonOf(cause)}`, { cause });
   }
   if (kind === 'EdgeCore') return 'edge';
   if (kind === 'CloudCore') return 'cloud';

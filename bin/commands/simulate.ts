@@ -10,7 +10,12 @@ import { kinds } from './simulate/kinds.ts';
 
 const names = kinds.map(({ name }) => name);
 const flags: FlagSpecs = {
-  model: { type: 'string', multiple: true, value: 'FILE', help: 'YAML with Devices and their DeviceModels to play; may be repeated' },
+  model: {
+    type: 'string',
+    multiple: true,
+    value: 'FILE|FOLDER',
+    help: 'YAML with Devices and their DeviceModels to play; may be repeated',
+  },
   device: { type: 'string', multiple: true, value: 'NAME', help: 'of the Devices in the files, play this one; may be repeated' },
 };
 
@@ -52,7 +57,7 @@ function profilesOf({ name, protocols }: SimulatorKind, { flags: given }: Invoca
     if (wanted.length > 0) throw new HiveletError('USAGE', '--device chooses among the Devices of --model: name a file too');
     return [];
   }
-  const { profiles, remarks } = readDeviceFiles(files);
+  const { profiles, withoutModel, remarks } = readDeviceFiles(files);
   for (const remark of remarks) log.warn('simulator.model', { remark });
   const missing = wanted.find((each) => !profiles.some((profile) => profile.name === each));
   if (missing !== undefined) {
@@ -62,6 +67,10 @@ function profilesOf({ name, protocols }: SimulatorKind, { flags: given }: Invoca
   const played = profiles.filter(
     (profile) => protocols.includes(profile.protocol) && (wanted.length === 0 || wanted.includes(profile.name)),
   );
+  for (const { name: device } of played) {
+    const missing = withoutModel.get(device);
+    if (missing !== undefined) throw new HiveletError('NOT_FOUND', `${device}: ${missing}`);
+  }
   if (played.length > 0) return played;
   const found = profiles.map((profile) => `${profile.name} (${profile.protocol})`).join(', ');
   throw new HiveletError('USAGE', `simulate ${name} plays devices of ${protocols.join(' and ')}; the files have ${found}`);

@@ -1,10 +1,8 @@
 /** Owns `hivelet validate`: YAML files checked before they are applied. */
-import { readFileSync, readdirSync, statSync } from 'node:fs';
-import path from 'node:path';
-import { HiveletError, messageOf } from '#beehive/errors.ts';
 import { formatFinding, validateYaml } from '#device-models/validate.ts';
 import type { Severity } from '#device-models/problem.ts';
 import { expectArgs, type Command } from './command.ts';
+import { readTexts } from './device-files.ts';
 
 export const command: Command = {
   usage: ['validate FILE|FOLDER|-...'],
@@ -20,7 +18,7 @@ export const command: Command = {
   },
   run({ args, flags, io }) {
     expectArgs(args, { least: 1, most: Infinity, what: 'name the files to check' });
-    const { findings, devices, models } = validateYaml(args.flatMap(readArgument));
+    const { findings, devices, models } = validateYaml(readTexts(args));
     const refused = findings.filter(({ severity }) => severity === 'refuse').length;
     if (flags.has('json')) io.out(JSON.stringify(findings, undefined, 2));
     else {
@@ -32,17 +30,3 @@ export const command: Command = {
     return Promise.resolve(refused > 0 || (flags.has('strict') && findings.length > 0) ? 1 : 0);
   },
 };
-
-/** A folder stands for the YAML files in it, `-` for standard input. */
-function readArgument(name: string): { file: string; text: string }[] {
-  try {
-    if (name === '-') return [{ file: '<stdin>', text: readFileSync(0, 'utf8') }];
-    if (!statSync(name).isDirectory()) return [{ file: name, text: readFileSync(name, 'utf8') }];
-    const files = readdirSync(name)
-      .filter((file) => /\.(?:ya?ml|json)$/.test(file))
-      .sort();
-    return files.map((file) => ({ file: path.join(name, file), text: readFileSync(path.join(name, file), 'utf8') }));
-  } catch (cause) {
-    throw new HiveletError('NOT_FOUND', `cannot read ${name}: ${messageOf(cause)}`, { cause });
-  }
-}

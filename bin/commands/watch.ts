@@ -22,6 +22,9 @@ export const command: Command = {
       if (args.length === 1 && args[0] === 'uploads') await source.uploads((upload) => printUpload(upload, invocation), signal);
       else await source.watch(args, (change) => printChange(change, invocation), signal);
       return 0;
+    } catch (error) {
+      if (signal.aborted) return 0;
+      throw error;
     } finally {
       await source.close();
     }

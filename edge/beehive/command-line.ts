@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { configOfSets, type Config, type ConfigSchema, type Setting } from './config.ts';
 import { HiveletError, messageOf } from './errors.ts';
+import { flagFault } from './flag-fault.ts';
 import type { LogLevel } from './log.ts';
 import { defaultDataDir } from './program.ts';
 
@@ -94,7 +95,7 @@ function parse(options: ProgramOptions, argv: readonly string[]) {
     });
     return { values: parseArgs({ args: rest, strict: true, options: common }).values, extra: extra.values as ProgramLine['extra'] };
   } catch (error) {
-    throw usage(options, messageOf(error));
+    throw usage(options, flagFault(messageOf(error), [...own, ...Object.keys(common)]));
   }
 }
 

@@ -2,7 +2,8 @@
 import { connect, type Socket } from 'node:net';
 import TcpPort from 'modbus-serial/ports/tcpport.js';
 import type { Clock } from '#beehive/clock.ts';
-import { HiveletError, messageOf } from '#beehive/errors.ts';
+import { HiveletError } from '#beehive/errors.ts';
+import { reasonOf } from '#beehive/system-error.ts';
 import { fairTimeout, Turnstile, type Transport, type WireRequest } from './transport.ts';
 
 export interface TcpOptions {
@@ -38,7 +39,7 @@ export async function openTcp(options: TcpOptions): Promise<Transport> {
       const cancel = fairTimeout(clock, connectTimeoutMs, onTimeout);
       signal.addEventListener('abort', onAbort, { once: true });
       socket.once('connect', () => settle(resolve));
-      socket.once('error', (error) => settle(() => reject(unreachable(messageOf(error), error))));
+      socket.once('error', (error) => settle(() => reject(unreachable(reasonOf(error), error))));
     });
   } catch (error) {
     socket.on('error', () => undefined);
@@ -79,7 +80,7 @@ class TcpTransport implements Transport {
     this.lost = new Promise((resolve) => socket.once('close', () => resolve()));
     this.#port = new TcpPort({ socket });
     this.#port.on('data', (frame) => this.#answered(frame));
-    socket.on('error', (error) => this.#ended(messageOf(error)));
+    socket.on('error', (error) => this.#ended(reasonOf(error)));
     socket.on('end', () => this.#ended('closed the connection'));
     socket.on('close', () => this.#ended('the connection was closed'));
   }

@@ -1,11 +1,12 @@
 /** Owns the discovery of what an OPC UA server has: its variables, with type, access, description, range and unit. */
-import type { DataValue } from 'node-opcua-client';
-import { HiveletError } from '#beehive/errors.ts';
+import type { DataValue, NodeId } from 'node-opcua-client';
+import { HiveletError, isHiveletError } from '#beehive/errors.ts';
 import { numberOf } from '#device-models/fields.ts';
 import type { ValueType } from '#device-models/values.ts';
 import type { DiscoveryScope, FoundDevice, FoundProperty, PluginContext, Secrets } from '../contract.ts';
 import { dial } from './dial.ts';
 import { readOpcuaLink } from './link.ts';
+import { Reads } from './reads.ts';
 import { ServerLink } from './server-link.ts';
 import { BUILT_IN, decodeVariant } from './variant.ts';
 import { childrenOf, OBJECTS, walk, type PlacedNode } from './walk.ts';
@@ -33,6 +34,8 @@ const COMMON_KEYS: readonly string[] = ['remoteCertificate', 'userCertificate', 
 const USUAL = { nodes: 2000, depth: 8 } as const;
 const MOST = { nodes: 20_000, depth: 32 } as const;
 const VARIABLES_AT_ONCE = 50;
+/** Stands where the errors of a Device have the path of its protocol block. */
+const SCOPE = 'scope';
 
 const types: ReadonlyMap<number, ValueType> = new Map<number, ValueType>([
   [BUILT_IN.Boolean, 'boolean'],
@@ -55,14 +58,17 @@ export async function* discoverServer(
   { pkiDirectory, secrets, context }: DiscoverDeps,
 ): AsyncGenerator<FoundDevice> {
   if (where['url'] === undefined)
-    throw new HiveletError('USAGE', 'url is missing: write the endpoint of the server, for instance opc.tcp://192.0.2.4:4840');
+    throw new HiveletError('USAGE', '--url is missing: write the endpoint of the server, for instance opc.tcp://192.0.2.4:4840');
   const unknown = Object.keys(where).find((key) => ![...WALK_KEYS, ...LINK_KEYS, ...COMMON_KEYS].some((known) => sameKey(known, key)));
-  if (unknown !== undefined) throw new HiveletError('USAGE', `${unknown} is nothing that an OPC UA server is looked for by: leave it out`);
+  if (unknown !== undefined)
+    throw new HiveletError('USAGE', `--${unknown} is nothing that an OPC UA server is looked for by: leave it out`);
   const nodes = countOf(where, 'nodes');
   const depth = countOf(where, 'depth');
-  const link = readOpcuaLink({ ...where }, 'the scope');
   const { clock, log, signal } = context;
-  const dialled = await dial({ link, pkiDirectory, secrets, context });
+  const { link, dialled } = await flagged(async () => {
+    const read = readOpcuaLink({ ...where }, SCOPE);
+    return { link: read, dialled: await dial({ link: read, pkiDirectory, secrets, context }) };
+  });
   const server = new ServerLink({ dialled, url: link.url, timeoutMs: link.timeoutMs, clock, log });
   try {
     const finder = new Finder(server, signal);
@@ -70,6 +76,18 @@ export async function* discoverServer(
     yield { name: dialled.serverName || link.host, ...writtenLink(where), properties, remarks };
   } finally {
     await server.close();
+  }
+}
+
+/** Says the flag where a Device has a field. */
+async function flagged<T>(open: () => Promise<T>): Promise<T> {
+  try {
+    return await open();
+  } catch (error) {
+    if (!isHiveletError(error, 'PROFILE_INVALID') || !error.message.startsWith(`${SCOPE}.`)) throw error;
+    const [field = '', ...fault] = error.message.slice(SCOPE.length + 1).split(':');
+    const flag = field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    throw new HiveletError('USAGE', `--${flag}:${fault.join(':')}`, { cause: error });
   }
 }
 
@@ -97,17 +115,19 @@ function countOf(where: DiscoveryScope, key: 'nodes' | 'depth'): number {
   const written = where[key];
   const count = written === undefined ? USUAL[key] : numberOf(written);
   if (count === undefined || !Number.isInteger(count) || count < 1 || count > MOST[key])
-    throw new HiveletError('USAGE', `${key} ${written ?? ''}: write a whole number from 1 to ${MOST[key]}`);
+    throw new HiveletError('USAGE', `--${key} ${written ?? ''}: write a whole number from 1 to ${MOST[key]}`);
   return count;
 }
 
 class Finder {
   readonly #link: ServerLink;
+  readonly #reads: Reads;
   readonly #signal: AbortSignal;
   readonly #names = new Set<string>();
 
   constructor(link: ServerLink, signal: AbortSignal) {
     this.#link = link;
+    this.#reads = new Reads(link);
     this.#signal = signal;
   }
 
@@ -118,12 +138,12 @@ class Finder {
     const remarks: string[] = [];
     const properties: FoundProperty[] = [];
     const bounds = {
-      start: this.#link.opcua.coerceNodeId(root),
+      start: await this.#start(root),
       mostNodes: nodes,
       deepest: depth,
       signal: this.#signal,
       onBound: () =>
-        void remarks.push(`there is more than ${nodes} nodes or ${depth} levels: name a deeper root, or a larger number of nodes`),
+        void remarks.push(`there are more than ${nodes} nodes or ${depth} levels: name a deeper --root, or more with --nodes and --depth`),
     };
     let variables: PlacedNode[] = [];
     let left = 0;
@@ -140,8 +160,26 @@ class Finder {
       if (variables.length >= VARIABLES_AT_ONCE) await flush();
     }
     await flush();
-    if (left > 0) remarks.push(`${left} variables are left out: lists, structures, or not to be read by this user`);
+    if (left > 0) remarks.push(`${left} variables are left out: structures, or not to be read by this user`);
     return { properties, remarks };
+  }
+
+  /** Throws USAGE for what is no id of a node, POINT_REJECTED for a node that the server does not have. */
+  async #start(root: string): Promise<NodeId> {
+    const { AttributeIds } = this.#link.opcua;
+    let node: NodeId;
+    try {
+      node = this.#link.opcua.coerceNodeId(root);
+    } catch (cause) {
+      throw new HiveletError('USAGE', `--root ${root} is no id of a node: write one such as ns=2;s=Press or ns=2;i=1001`, { cause });
+    }
+    const [answer] = await this.#link.call(
+      (session) => session.read([{ nodeId: node, attributeId: AttributeIds.NodeClass }], 0),
+      this.#signal,
+    );
+    if (answer?.statusCode.isBad() === true)
+      throw new HiveletError('POINT_REJECTED', `${this.#link.url}: there is no node ${root}: name another --root, or leave it out`);
+    return node;
   }
 
   async #described(variables: readonly PlacedNode[]): Promise<(FoundProperty | undefined)[]> {
@@ -155,7 +193,7 @@ class Finder {
       AttributeIds.DataType,
     ];
     const asked = variables.flatMap(({ node }) => attributes.map((attributeId) => ({ nodeId: node, attributeId })));
-    const answers = await this.#link.call((session) => session.read(asked, 0), this.#signal);
+    const answers = await this.#reads.values(asked, this.#signal);
     const ranges = await this.#ranges(variables);
     return variables.map((variable, index) => {
       const [value, rank, access, description] = answers.slice(index * attributes.length, (index + 1) * attributes.length);
@@ -164,15 +202,15 @@ class Finder {
   }
 
   #property(variable: PlacedNode, seen: Seen): FoundProperty | undefined {
-    const type = types.get(Number(seen.value?.value.dataType));
-    const isList = Number(seen.rank?.value.value ?? -1) >= 0;
+    const dimensions = Number(seen.rank?.value.value ?? -1);
+    const type = dimensions < 0 ? types.get(Number(seen.value?.value.dataType)) : typeOfList(seen.value);
     const flags = Number(seen.access?.value.value ?? 0);
-    if (type === undefined || isList || seen.value?.statusCode.isBad() !== false || (flags & 1) === 0) return undefined;
+    if (type === undefined || seen.value?.statusCode.isBad() !== false || (flags & 1) === 0) return undefined;
     const description = textOf(seen.description) || (variable.displayName === variable.name ? '' : variable.displayName);
     return {
       name: this.#nameOf(variable.path),
       type,
-      accessMode: (flags & 2) === 0 ? 'ReadOnly' : 'ReadWrite',
+      accessMode: (flags & 2) === 0 || dimensions > 1 ? 'ReadOnly' : 'ReadWrite',
       ...(description === '' ? {} : { description }),
       ...(seen.low === undefined || seen.high === undefined || seen.low >= seen.high
         ? {}
@@ -196,7 +234,7 @@ class Finder {
     const found: { low?: number; high?: number; unit?: string }[] = variables.map(() => ({}));
     if (wanted.length === 0) return found;
     const asked = wanted.map(({ node }) => ({ nodeId: node, attributeId: AttributeIds.Value }));
-    const answers = await this.#link.call((session) => session.read(asked, 0), this.#signal);
+    const answers = await this.#reads.values(asked, this.#signal);
     for (const [place, { index, name }] of wanted.entries()) {
       const held: unknown = answers[place]?.value.value;
       const into = found[index];
@@ -233,6 +271,11 @@ interface Seen {
   low?: number;
   high?: number;
   unit?: string;
+}
+
+/** JSON in a text, where it is not too long for that. */
+function typeOfList(value: DataValue | undefined): ValueType | undefined {
+  return value !== undefined && 'value' in decodeVariant(value.value, 'string') ? 'string' : undefined;
 }
 
 function fit(text: string): string {

@@ -1,6 +1,7 @@
 // timeout: 180s
 /** Proves the tools for people with the real programs: simulate, discover, validate, kubectl apply, read, mappers. */
-import { writeFileSync } from 'node:fs';
+import { copyFileSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -76,6 +77,9 @@ test('wrong usage of any of them is one sentence and exit code 2', async () => {
     [['read'], 'an argument is missing: name the files with the Devices to read'],
     [['read', '-o', 'xml', ...thermostat], '-o xml: write json, or leave it out for a table'],
     [['discover', 'modbos'], 'nothing of the kind modbos can be discovered; did you mean modbus?'],
+    [['discover', 'bus'], 'nothing of the kind bus can be discovered: write one of modbus, opcua, ble, bluetooth, iio'],
+    [['discover', 'iio', '--node', 'Hall_1'], '--node Hall_1 is no node name: use lower-case letters, digits, "-" and "."'],
+    [['discover', 'iio', '-n', 'Hall'], '--namespace Hall is no name of a namespace: use lower-case letters, digits and "-"'],
     [['discover', 'modbus'], 'write either --host ADDRESS for Modbus TCP or --serial-port FILE for a serial line'],
     [['discover', 'iio', '--units', '3'], '--units is nothing that a look for IIO sensors knows: it has --root'],
     [
@@ -89,6 +93,40 @@ test('wrong usage of any of them is one sentence and exit code 2', async () => {
       [code, stdout, stderr.split('\n').find((line) => line.startsWith('hivelet '))],
       [2, '', `hivelet ${args[0]}: ${sentence}`],
     );
+  }
+});
+
+test('what is not in the files is told with its name, before any device is asked', async () => {
+  const [device = '', model = ''] = thermostat;
+  const missing = 'its DeviceModel modbus-thermostat-model is in none of the files: name its file too';
+  const read = await hivelet('read', '-o', 'json', device);
+  assert.equal([read.code, JSON.parse(read.stdout), read.stderr], [1, [{ device: 'thermostat', error: missing }], '']);
+  for (const [args, sentence] of [
+    [['simulate', 'modbus', '--port', '0', '--model', device], `simulate: thermostat: ${missing}`],
+    [['read', device, model, '--property', 'setpont'], 'read: no property setpont is in the files: did you mean setpoint?'],
+    [['read', device, model, '--device', 'boiler'], 'read: no Device boiler is in the files: they have thermostat'],
+    [['read', '/nowhere.yaml'], 'read: cannot read /nowhere.yaml: there is no such file (ENOENT)'],
+  ] as const) {
+    const { code, stdout, stderr } = await hivelet(...args);
+    assert.equal([code, stdout, stderr], [1, '', `hivelet ${sentence}\n`]);
+  }
+});
+
+test('a folder stands for the files in it, and Ctrl-C before the answer is exit code 130', async () => {
+  const silent = createServer(() => undefined);
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  try {
+    const folder = path.dirname(await deviceAt((silent.address() as AddressInfo).port));
+    copyFileSync(thermostat[1] ?? '', path.join(folder, 'model.yaml'));
+    const asked = new Promise((resolve) => silent.once('connection', resolve));
+    const read = spawnProcess({ command: launcher, args: ['read', folder] });
+    running.push(read);
+    await asked;
+    read.signal('SIGINT');
+    assert.equal(await read.exited, { code: 130, signal: null });
+    assert.equal([read.stdout, read.stderr], ['', '']);
+  } finally {
+    silent.close();
   }
 });
 
@@ -137,7 +175,9 @@ kubectlTest('what discover prints is valid, is applied by kubectl, and is served
   const checked = await hivelet('validate', '--strict', file);
   assert.equal([checked.code, checked.stdout], [0, '1 devices and 1 models checked: 0 refused, 0 conditions, 0 warnings\n']);
 
-  running.push(await site.cloud(), await site.edge());
+  const root = tempDir();
+  await simulate(['dht11', '--root', root]);
+  running.push(await site.cloud(), await site.edge({ args: ['--set', `modules.mapperHost.sysfsRoot=${root}`] }));
   const kubectl = createKubectl(path.join(site.dataDir, 'kubeconfig'));
   const applied = await kubectl.attempt(['apply', '-f', file]);
   assert.equal([applied.code, applied.stderr], [0, ''], applied.stderr);
@@ -150,6 +190,8 @@ kubectlTest('what discover prints is valid, is applied by kubectl, and is served
   const { stdout } = await hivelet('mappers', '--data-dir', site.dataDir);
   assert.match(stdout, /^MAPPER +PROTOCOLS +RUNS +USABLE +LOADED +STATE +DEVICES +PID +RESTARTS +NOTE$/m);
   assert.match(stdout, /^modbus +modbus,modbus-tcp,modbus-rtu +inside +yes +yes +running +1 +- +0/m);
+  // Asked with the settings of the edge, which a person need not repeat.
+  assert.match(stdout, /^iio +iio +inside +yes +no +idle +0 +- +0$/m);
   const json = JSON.parse((await hivelet('mappers', '-o', 'json', '--data-dir', site.dataDir)).stdout) as { devices: { name: string }[] };
   assert.equal(
     json.devices.map(({ name }) => name),

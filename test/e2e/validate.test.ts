@@ -66,7 +66,7 @@ test('wrong usage is exit code 2 and one sentence', async () => {
   }
   const gone = await hivelet(['validate', '/nowhere.yaml']);
   assert.is(gone.code, 1);
-  assert.match(gone.stderr, /^hivelet validate: cannot read \/nowhere\.yaml: ENOENT/);
+  assert.match(gone.stderr, /^hivelet validate: cannot read \/nowhere\.yaml: there is no such file \(ENOENT\)$/m);
 });
 
 test('help and version are there', async () => {

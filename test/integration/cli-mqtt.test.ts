@@ -1,4 +1,5 @@
 /** Owns the proof of get, set and watch at a board, over the MQTT of a real edge. */
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { systemClock } from '#beehive/clock.ts';
@@ -114,6 +115,20 @@ test('where nobody listens, one sentence says what to do', async () => {
   const url = `tcp://127.0.0.1:${await freePort()}`;
   const message = await failureOf(MqttConversation.connect({ url }, { clock: systemClock, signal: abort.signal }));
   assert.match(message, /^no MQTT broker answers at tcp:.*: start `hivelet edge`, or name another with --mqtt$/);
+});
+
+test('Ctrl-C does not wait for a broker that says nothing', async () => {
+  const silent = createServer(() => undefined);
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  const ctrlC = new AbortController();
+  const asked = new Promise<Socket>((resolve) => silent.once('connection', resolve));
+  const url = `tcp://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+  const connecting = failureOf(MqttConversation.connect({ url }, { clock: systemClock, signal: ctrlC.signal }));
+  const socket = await asked;
+  ctrlC.abort(new Error('stopped by a person'));
+  assert.is(await within(connecting, { what: 'the end', deadlineMs: 3000 }), 'stopped by a person');
+  socket.destroy();
+  silent.close();
 });
 
 test('a broker that goes away ends the waiting', async () => {

@@ -114,7 +114,17 @@ test('discovery refuses words that it does not know, and tells when its bounds e
   };
   assert.is(await codeOf(first({ url: server.url, baud: '9600' })), 'USAGE');
   assert.is(await codeOf(first({ host: '127.0.0.1' })), 'USAGE');
-  assert.match(String(await first({ url: server.url, nodes: '2' })), /there is more than 2 nodes or 8 levels/);
+  assert.match(String(await first({ url: server.url, nodes: '2' })), /there are more than 2 nodes or 8 levels: name a deeper --root/);
+  for (const [where, code, sentence] of [
+    [{ root: 'press' }, 'USAGE', '--root press is no id of a node: write one such as ns=2;s=Press or ns=2;i=1001'],
+    [{ root: 'ns=7;s=x' }, 'POINT_REJECTED', `${server.url}: there is no node ns=7;s=x: name another --root, or leave it out`],
+    [{ depth: '0' }, 'USAGE', '--depth 0: write a whole number from 1 to 32'],
+    [{ 'security-mode': 'Full' }, 'USAGE', '--security-mode: "Full" is not known: write one of None, Sign, SignAndEncrypt'],
+  ] as const) {
+    const failure = await first({ url: server.url, ...where }).catch((error: unknown) => error);
+    assert.ok(isHiveletError(failure, code), String(failure));
+    assert.is(failure.message, sentence);
+  }
 });
 
 test.after(() => server.close());

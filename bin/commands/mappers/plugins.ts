@@ -1,14 +1,14 @@
 /** Owns the mapper plugins as commands use them: in this process, with the settings that the edge has, and without an edge. */
-import { loadConfig } from '#beehive/config-file.ts';
 import type { Config } from '#beehive/config.ts';
 import { HiveletError, isHiveletError, messageOf } from '#beehive/errors.ts';
 import { silentLogger } from '#beehive/log.ts';
-import { defaultNodeName, edgeSchema, type settings } from '../../../edge/config.ts';
-import { mapperOptions, secretsFolder } from '../../../edge/mapper-options.ts';
+import { defaultNodeName, type settings } from '../../../edge/config.ts';
+import { mapperOptions, secretsFolder, type mapperSettings } from '../../../edge/mapper-options.ts';
 import { createSecretReferences } from '../../../edge/secret-references.ts';
 import type { MapperPlugin, PluginContext } from '../../../mappers/contract.ts';
 import { createPluginTable, type PluginRow } from '../../../mappers/index.ts';
 import type { Invocation } from '../command.ts';
+import { edgeSettings } from '../edge-settings.ts';
 
 export interface Mappers {
   readonly config: Config<typeof settings>;
@@ -21,13 +21,15 @@ export interface Mappers {
   plugin(protocol: string): Promise<MapperPlugin>;
 }
 
-/** `signal` ends what the plugins do; default: the command's. Throws CONFIG_INVALID. */
-export function openMappers({ flags, clock, dataDir, signal }: Invocation): Mappers {
-  const config = loadConfig(edgeSchema, { file: flags.text('config'), sets: flags.texts('set') });
+/** `running`: what an edge that runs says of its settings, which are then asked about. Throws CONFIG_INVALID. */
+export function openMappers(invocation: Invocation, running?: ReturnType<typeof mapperSettings>): Mappers {
+  const { clock, dataDir, signal } = invocation;
+  const config = edgeSettings(invocation);
   const table = createPluginTable({
     // Objects of the cloud are the edge's: without one only files can be named.
     secrets: createSecretReferences({ folder: secretsFolder(dataDir), secret: () => undefined }),
     ...mapperOptions(config, dataDir),
+    ...running,
   });
   return {
     config,

@@ -1,15 +1,12 @@
 /** Owns the choice of get, set and watch: the API when there is a kubeconfig, else MQTT at the board. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { parse } from 'yaml';
-import { loadConfig } from '#beehive/config-file.ts';
 import { HiveletError } from '#beehive/errors.ts';
 import { createLogger } from '#beehive/log.ts';
-import { fieldsOf } from '#device-models/fields.ts';
 import { KubeClient } from '../../../cloud/store/kubeconfig/client.ts';
 import { readKubeconfig } from '../../../cloud/store/kubeconfig/file.ts';
-import { edgeSchema } from '../../../edge/config.ts';
 import type { FlagSpecs, Invocation } from '../command.ts';
+import { edgeSettings } from '../edge-settings.ts';
 import { ApiTwins } from './api-twins.ts';
 import { hubOf } from './cloud-uploads.ts';
 import { MqttConversation } from './mqtt-conversation.ts';
@@ -95,16 +92,10 @@ async function openMqtt(invocation: Invocation): Promise<MqttTwins> {
 }
 
 /** From the edge's own configuration: the file of --config, or the one in the data directory, with --set over it. */
-function brokerAddress({ flags, dataDir }: Invocation): string {
-  const own = path.join(dataDir, 'edge', 'edgecore.yaml');
-  const file = flags.texts('config').find(isEdgeFile) ?? (existsSync(own) ? own : undefined);
-  const config = loadConfig(edgeSchema, { file, sets: flags.texts('set') });
+function brokerAddress(invocation: Invocation): string {
+  const config = edgeSettings(invocation);
   const mode = config.get('modules.eventBus.mqttMode');
   if (mode === 2) return config.get('modules.eventBus.mqttServerExternal');
   const moved = mode === 1 && !config.isSet('modules.eventBus.mqttServerInternal');
   return moved ? 'tcp://127.0.0.1:1884' : config.get('modules.eventBus.mqttServerInternal');
-}
-
-function isEdgeFile(file: string): boolean {
-  return fieldsOf(parse(readFileSync(file, 'utf8')))?.['kind'] !== 'CloudCore';
 }

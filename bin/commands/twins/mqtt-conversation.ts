@@ -51,7 +51,7 @@ export class MqttConversation {
     const { connectAsync } = await import('../../../edge/eventbus/mqtt-client.ts');
     const { url, username, password } = address;
     try {
-      const client = await connectAsync(url, {
+      const connecting = connectAsync(url, {
         protocolVersion: 4,
         clientId: `hivelet-cli-${randomUUID().slice(0, 8)}`,
         connectTimeout: CONNECT_MS,
@@ -59,10 +59,18 @@ export class MqttConversation {
         ...(username === undefined ? {} : { username }),
         ...(password === undefined ? {} : { password }),
       });
+      const client = await Promise.race([connecting, stopOf(signal)]).catch((error: unknown) => {
+        void connecting.then(
+          (late) => late.end(true),
+          () => undefined,
+        );
+        throw error;
+      });
       // Nagle's algorithm would cost 40 ms per answer.
       (client.stream as Partial<Socket>).setNoDelay?.(true);
       return new MqttConversation(client, { url, clock, signal });
     } catch (cause) {
+      signal.throwIfAborted();
       const said = messageOf(cause);
       throw new HiveletError(
         'LINK_CLOSED',
@@ -156,6 +164,15 @@ export class MqttConversation {
     this.#wakers.clear();
     for (const wake of waiting) wake();
   }
+}
+
+/** Rejects when the command is stopped. */
+function stopOf(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const stop = (): void => reject(signal.reason as Error);
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+  });
 }
 
 function parse(payload: Buffer): Fields | undefined {

@@ -1,5 +1,5 @@
 /** Owns what a scan for Modbus devices was told: where to ask, which units and registers, how gently. Pure. */
-import { HiveletError } from '#beehive/errors.ts';
+import { HiveletError, isHiveletError } from '#beehive/errors.ts';
 import type { DiscoveryScope } from '../../contract.ts';
 import type { Space } from '../frames.ts';
 import { readLink, type SerialLine } from '../link.ts';
@@ -47,6 +47,14 @@ const kinds: ReadonlyMap<string, Space> = new Map([
   ['discrete', 'discrete'],
 ]);
 
+/** Fields of a Device that the command line calls otherwise. */
+const flags: ReadonlyMap<string, string> = new Map([
+  ['serialPort', 'serial-port'],
+  ['baudRate', 'baud'],
+  ['dataBits', 'data-bits'],
+  ['stopBits', 'stop-bits'],
+]);
+
 /** Throws USAGE with the flag. */
 export function readScan(scope: DiscoveryScope, allowedSerialPorts: readonly string[]): Scan {
   const stray = Object.keys(scope).find((key) => !KEYS.includes(key));
@@ -77,9 +85,16 @@ function portOf(scope: DiscoveryScope): number {
 
 function lineOf(scope: DiscoveryScope, allowedSerialPorts: readonly string[]): SerialLine {
   const { 'serial-port': serialPort, baud: baudRate, 'data-bits': dataBits, parity, 'stop-bits': stopBits } = scope;
-  const link = readLink({ serialPort, baudRate, dataBits, parity, stopBits }, '--serial-port', { allowedSerialPorts });
-  if (link.kind !== 'rtu') throw new HiveletError('USAGE', '--serial-port: write the serial port, for instance /dev/ttyUSB0');
-  return link.line;
+  try {
+    const link = readLink({ serialPort, baudRate, dataBits, parity, stopBits }, '-', { allowedSerialPorts });
+    if (link.kind === 'rtu') return link.line;
+  } catch (error) {
+    if (!isHiveletError(error, 'PROFILE_INVALID')) throw error;
+    // A Device calls it baudRate.
+    const fault = error.message.replace(/^-\.(\w+)/, (_, field: string) => `--${flags.get(field) ?? field}`);
+    throw new HiveletError('USAGE', fault, { cause: error });
+  }
+  throw new HiveletError('USAGE', '--serial-port: write the serial port, for instance /dev/ttyUSB0');
 }
 
 function spacesOf(written = 'holding,input,coil,discrete'): Space[] {

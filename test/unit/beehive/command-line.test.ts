@@ -74,8 +74,9 @@ test('help, version and configuration files are texts to print', async () => {
 });
 
 for (const [argv, wanted] of [
-  [['--nonsense'], /--nonsense.*\(see hivelet toaster --help\)/],
-  [['--bread'], /--bread.*\(see hivelet toaster --help\)/],
+  [['--nonsense'], /^there is no flag --nonsense \(see hivelet toaster --help\)$/],
+  [['--data-dri', 'x'], /^there is no flag --data-dri; did you mean --data-dir\? \(see hivelet toaster --help\)$/],
+  [['--bread'], /^--bread needs a value behind it \(see hivelet toaster --help\)$/],
   [['--log-level', 'loud'], /--log-level loud: use debug, info, warn, error/],
   [['--log-format=xml'], /--log-format xml: use json or text/],
   [['word'], /word/],

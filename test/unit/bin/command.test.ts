@@ -32,7 +32,9 @@ test('flags and arguments may be mixed, repeated flags add up, the last single o
 test('a flag that is not there names the nearest one', () => {
   assert.throws(() => parseCommandLine(specs, ['--onec']), /^there is no flag --onec; did you mean --once\?$/);
   assert.throws(() => parseCommandLine(specs, ['--fog']), /^there is no flag --fog$/);
-  assert.throws(() => parseCommandLine(specs, ['--port']), /'-p, --port <value>' argument missing/);
+  assert.throws(() => parseCommandLine(specs, ['--port']), /^--port needs a value behind it$/);
+  assert.throws(() => parseCommandLine(specs, ['--port', '--once']), /^--port needs a value behind it$/);
+  assert.throws(() => parseCommandLine(specs, ['--once=1']), /^Option '--once' does not take an argument$/);
 });
 
 test('too few and too many arguments are told', () => {

@@ -79,7 +79,8 @@ test('the scope is read with usual values, and each fault names its flag', () =>
     [{ host: 'a', addresses: '0-9999' }, /10000 addresses of each table are too many/],
     [{ host: 'a', rate: '0' }, /--rate 0: write a whole number from 1 to 1000/],
     [{ host: 'a', timeout: '5' }, /--timeout 5: write a whole number from 10/],
-    [{ 'serial-port': '/etc/passwd' }, /is no serial port that a device may use/],
+    [{ 'serial-port': '/etc/passwd' }, /--serial-port: "\/etc\/passwd" is no serial port that a device may use/],
+    [{ 'serial-port': '/dev/ttyUSB0', baud: '3' }, /--baud: "3" is not possible/],
   ] as const)
     assert.match(
       refusal(() => readScan(scope, ports)),
