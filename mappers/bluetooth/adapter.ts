@@ -1,23 +1,14 @@
 /** Owns the one adapter that all devices share: keeps it open while one is wanted, looks for those that are missing, and connects them. */
-import type { Clock } from '#beehive/clock.ts';
 import { HiveletError, isHiveletError, messageOf } from '#beehive/errors.ts';
-import type { Logger } from '#beehive/log.ts';
 import { backoff } from '#beehive/retry.ts';
 import { Alarm } from './alarm.ts';
 import { connect } from './connect.ts';
 import { linkKeyOf, type BluetoothLink } from './link.ts';
 import type { NoblePeripheral } from './noble.ts';
 import { race } from './race.ts';
-import { Radio } from './radio.ts';
+import { adapterDown, Radio, type RadioOptions } from './radio.ts';
 import { Session } from './session.ts';
 import { Tag } from './tag.ts';
-
-export interface AdapterOptions {
-  /** As `Radio` has it. */
-  hci: string;
-  clock: Clock;
-  log: Logger;
-}
 
 const FIRST_START_MS = 500;
 const LAST_START_MS = 30_000;
@@ -30,7 +21,7 @@ const LAST_REST_MS = 2000;
 const LAST_REST_BUSY_MS = 8000;
 
 export class Adapter {
-  readonly #options: AdapterOptions;
+  readonly #options: RadioOptions;
   readonly #tags = new Map<string, Tag>();
   readonly #alarm: Alarm;
   readonly #background = new Set<Promise<void>>();
@@ -40,7 +31,7 @@ export class Adapter {
   #fault: HiveletError | undefined;
   #scans = 0;
 
-  constructor(options: AdapterOptions) {
+  constructor(options: RadioOptions) {
     this.#options = options;
     this.#alarm = new Alarm(options.clock);
   }
@@ -85,7 +76,7 @@ export class Adapter {
     while (!signal.aborted) {
       let radio: Radio | undefined;
       try {
-        radio = await Radio.start({ hci, clock, log }, { signal, off: () => this.#refuse(down(hci)) });
+        radio = await Radio.start(this.#options, { signal, off: () => this.#refuse(adapterDown(hci)) });
         this.#fault = undefined;
         pauses = newPauses();
         log.info('bluetooth.adapter.on');
@@ -230,12 +221,4 @@ export class Adapter {
 
 function* pausesUpTo(mostMs: number): Generator<number, never> {
   for (let ms = FIRST_REST_MS; ; ms = Math.min(2 * ms, mostMs)) yield ms;
-}
-
-function down(hci: string): HiveletError {
-  const text =
-    hci === ''
-      ? 'the Bluetooth adapter is down: switch it on (`rfkill unblock bluetooth`, `hciconfig hci0 up`)'
-      : `the Bluetooth controller at ${hci} (modules.mapperHost.bluetooth.hci) is not there, or serves another program: start it`;
-  return new HiveletError('DEVICE_UNREACHABLE', text, { facts: { refused: true } });
 }

@@ -5,7 +5,7 @@ import type { DiscoveryScope, FoundDevice, FoundProperty, PluginContext } from '
 import { connect } from './connect.ts';
 import type { NoblePeripheral } from './noble.ts';
 import { race } from './race.ts';
-import { Radio } from './radio.ts';
+import { adapterDown, Radio } from './radio.ts';
 import { KNOWN } from './sensor-tag.ts';
 import { Session, type Characteristic } from './session.ts';
 import { addressOf, uuidOf, uuidText } from './uuid.ts';
@@ -26,12 +26,12 @@ const STACK_SERVICES: ReadonlySet<string> = new Set(['1800', '1801'].map((uuid) 
 /** Listens, then connects to one after the other. Throws DEVICE_UNREACHABLE without an adapter, USAGE for a scope that is none. */
 export async function* discover(
   where: DiscoveryScope,
-  { hci, clock, log, signal }: PluginContext & { hci: string },
+  { hci, root, clock, log, signal }: PluginContext & { hci: string; root: string },
 ): AsyncGenerator<FoundDevice> {
   const scope = readScope(where);
   const down = new AbortController();
-  const off = (): void => down.abort(new HiveletError('DEVICE_UNREACHABLE', 'the Bluetooth adapter is down: switch it on'));
-  const radio = await Radio.start({ hci, clock, log }, { signal: AbortSignal.any([signal, down.signal]), off });
+  const off = (): void => down.abort(adapterDown(hci));
+  const radio = await Radio.start({ hci, root, clock, log }, { signal: AbortSignal.any([signal, down.signal]), off });
   try {
     log.info('discover.bluetooth', { listening: `${scope.listenMs / 1000} s` });
     const heard = await listen(radio, scope, { clock, signal });

@@ -10,9 +10,11 @@ import { usable } from './usable.ts';
 export interface BluetoothOptions {
   /** Empty: the machine's own adapter. Else the path, or host:port, where a controller speaks H4, as `hivelet simulate sensortag` offers one. */
   hci?: string;
+  /** As `Radio` has it. */
+  root?: string;
 }
 
-export function createBluetoothPlugin({ hci = '' }: BluetoothOptions = {}): MapperPlugin<BluetoothLink, BluetoothAccess> {
+export function createBluetoothPlugin({ hci = '', root = '/' }: BluetoothOptions = {}): MapperPlugin<BluetoothLink, BluetoothAccess> {
   let adapter: Adapter | undefined;
   return {
     protocol: 'bluetooth',
@@ -22,11 +24,11 @@ export function createBluetoothPlugin({ hci = '' }: BluetoothOptions = {}): Mapp
     // A SensorTag switches its sensors off when its link ends.
     forgetful: true,
     async open(link, { clock, log, signal }) {
-      adapter ??= new Adapter({ hci, clock, log });
+      adapter ??= new Adapter({ hci, root, clock, log });
       const { session, tag } = await adapter.session(link, signal);
       return new BluetoothConnection({ session, tag, clock, log, release: () => tag.unwant(signal) });
     },
-    usable: (context) => usable({ ...context, hci }),
-    discover: (where, context) => discover(where, { ...context, hci }),
+    usable: (context) => usable({ ...context, hci, root }),
+    discover: (where, context) => discover(where, { ...context, hci, root }),
   };
 }

@@ -4,12 +4,15 @@ import type { Clock } from '#beehive/clock.ts';
 import { HiveletError, messageOf } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
 import { ATT_CHANNEL, attErrorIn, type AttError } from './att-errors.ts';
+import { machineFault } from './machine.ts';
 import type { MakeNoble, Noble, NoblePeripheral } from './noble.ts';
 import { race } from './race.ts';
 
 export interface RadioOptions {
   /** '' for the machine's own adapter; else the path, or host:port, where a controller speaks H4. */
   hci: string;
+  /** Where /sys and /proc of the machine are; '/' but in tests. */
+  root: string;
   clock: Clock;
   log: Logger;
 }
@@ -49,7 +52,9 @@ export class Radio {
   }
 
   /** Resolves when the adapter is on, however long that takes. Throws DEVICE_UNREACHABLE when there is none, or no right to use it. */
-  static async start({ hci, clock, log }: RadioOptions, { signal, off }: { signal: AbortSignal; off: () => void }): Promise<Radio> {
+  static async start({ hci, root, clock, log }: RadioOptions, { signal, off }: { signal: AbortSignal; off: () => void }): Promise<Radio> {
+    const fault = hci === '' ? machineFault(root) : undefined;
+    if (fault !== undefined) throw unusable(fault);
     const make = await loadNoble(hci);
     signal.throwIfAborted();
     const listeners = new Set(process.listeners('exit'));
@@ -177,7 +182,7 @@ function begin(make: MakeNoble, log: Logger): Noble {
     void noble.state;
     return noble;
   } catch (error) {
-    throw unusable(error);
+    throw failureOf(error);
   }
 }
 
@@ -191,25 +196,42 @@ function sayNothing({ _bindings }: Noble): void {
   };
 }
 
-/** What each failure of the system means for a person. */
-function unusable(error: unknown): HiveletError {
+function failureOf(error: unknown): HiveletError {
   const { code } = error as { code?: unknown };
   const message = messageOf(error);
-  const failure = ['EAFNOSUPPORT', 'ENODEV', 'EPERM', 'EACCES'].find((name) => code === name || message.includes(name));
-  const texts: Readonly<Record<string, string>> = {
-    EAFNOSUPPORT:
-      'there is no Bluetooth in the kernel (`modprobe bluetooth`), or the service may not use it: run the mapper as a unit of its own (README, "Attach a SensorTag")',
-    ENODEV: 'there is no Bluetooth adapter: plug one in, or switch it on (`rfkill unblock bluetooth`)',
-    EPERM: NO_RIGHT,
-    EACCES: NO_RIGHT,
-  };
-  const text = failure === undefined ? undefined : texts[failure];
-  if (text === undefined) return missing(error);
-  return new HiveletError('DEVICE_UNREACHABLE', text, { cause: error, facts: { refused: true } });
+  const failure = [...FAILURES.keys()].find((name) => code === name || message.includes(name));
+  return failure === undefined ? missing(error) : unusable(failure, error);
+}
+
+function unusable(failure: string, cause?: unknown): HiveletError {
+  return new HiveletError('DEVICE_UNREACHABLE', FAILURES.get(failure) ?? failure, { cause, facts: { refused: true } });
 }
 
 const NO_RIGHT =
-  'this process may not use the Bluetooth adapter: give it the capabilities CAP_NET_RAW and CAP_NET_ADMIN (README, "Attach a SensorTag")';
+  'this process may not use the Bluetooth adapter: run it as root, or give it the capabilities CAP_NET_RAW and CAP_NET_ADMIN (README, "Attach a SensorTag")';
+
+/** What each failure of the system means for a person. */
+const FAILURES: ReadonlyMap<string, string> = new Map([
+  [
+    'EAFNOSUPPORT',
+    'there is no Bluetooth in the kernel (`modprobe bluetooth`), or the service may not use it: run the mapper as a unit of its own (README, "Attach a SensorTag")',
+  ],
+  ['ENODEV', 'there is no Bluetooth adapter: plug one in, or enable it (`hivelet board` tells what this board needs)'],
+  ['EPERM', NO_RIGHT],
+  ['EACCES', NO_RIGHT],
+]);
+
+const DOWN =
+  'the Bluetooth adapter is down: switch it on (`rfkill unblock bluetooth`, then `bluetoothctl power on` or `hciconfig hci0 up`)';
+
+/** An adapter that is down is waited for: what those who do not wait are told. */
+export function adapterDown(hci: string): HiveletError {
+  const text =
+    hci === ''
+      ? DOWN
+      : `the Bluetooth controller at ${hci} (modules.mapperHost.bluetooth.hci) is not there, or serves another program: start it`;
+  return new HiveletError('DEVICE_UNREACHABLE', text, { facts: { refused: true } });
+}
 
 function reasonOf(state: string): string {
   switch (state) {
@@ -218,7 +240,7 @@ function reasonOf(state: string): string {
     case 'unsupported':
       return 'the Bluetooth adapter has no Bluetooth LE: use one of version 4.0 or newer';
     default:
-      return 'the Bluetooth adapter is down: switch it on (`rfkill unblock bluetooth`, `hciconfig hci0 up`)';
+      return DOWN;
   }
 }
 

@@ -3,20 +3,19 @@ import { connect } from 'node:net';
 import { HiveletError, messageOf } from '#beehive/errors.ts';
 import type { PluginContext, Usability } from '../contract.ts';
 import { race } from './race.ts';
-import { Radio } from './radio.ts';
+import { adapterDown, Radio } from './radio.ts';
 
 const ANSWER_MS = 3000;
 
 /** Never throws but for an abort. */
-export async function usable({ hci, clock, log, signal }: PluginContext & { hci: string }): Promise<Usability> {
+export async function usable({ hci, root, clock, log, signal }: PluginContext & { hci: string; root: string }): Promise<Usability> {
   const over = new AbortController();
   try {
     // A controller on a socket serves one program at a time, which may be the edge: that it listens must do.
     if (hci !== '') await reach(hci, { clock, signal });
     else {
-      const off = (): void =>
-        over.abort(new HiveletError('DEVICE_UNREACHABLE', 'the adapter is down: `rfkill unblock bluetooth`, `hciconfig hci0 up`'));
-      const radio = await Radio.start({ hci, clock, log }, { signal: AbortSignal.any([signal, over.signal]), off });
+      const off = (): void => over.abort(adapterDown(hci));
+      const radio = await Radio.start({ hci, root, clock, log }, { signal: AbortSignal.any([signal, over.signal]), off });
       radio.close('it was only asked whether it works');
     }
     return { usable: true };

@@ -1,7 +1,7 @@
 // timeout: 120s
 /** Proves what Bluetooth offers to people: whether it can work here and why not, what is in the air, and devices that behave as a model says. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -11,7 +11,7 @@ import { silentLogger } from '#beehive/log.ts';
 import { readProfile } from '#device-models/read-profile.ts';
 import type { Connection, FoundDevice, PluginContext } from '#mappers/contract.ts';
 import { createBluetoothPlugin } from '#mappers/bluetooth/plugin.ts';
-import { failingHciSocket, installHciSocket } from '#mappers/bluetooth/sim/index.js';
+import { Air, failingHciSocket, installHciSocket, localHciSocket, VirtualController } from '#mappers/bluetooth/sim/index.js';
 import { startProfileTags } from '#mappers/bluetooth/simulate-profile.ts';
 import { startSensorTags } from '#mappers/bluetooth/simulate.ts';
 import { bleAir } from '#test/simulators/ble-air.ts';
@@ -34,11 +34,11 @@ async function within(run: (context: PluginContext) => Promise<void>): Promise<v
 for (const [code, reason] of [
   ['EAFNOSUPPORT', /no Bluetooth in the kernel/],
   ['ENODEV', /there is no Bluetooth adapter: plug one in/],
-  ['EPERM', /may not use the Bluetooth adapter: give it the capabilities CAP_NET_RAW and CAP_NET_ADMIN/],
+  ['EPERM', /may not use the Bluetooth adapter: run it as root, or give it the capabilities CAP_NET_RAW and CAP_NET_ADMIN/],
 ] as const)
   test(`${code} is a sentence with the remedy, for people and in the state of the device`, async () => {
     installHciSocket(failingHciSocket(code));
-    const plugin = createBluetoothPlugin();
+    const plugin = createBluetoothPlugin({ root: machine() });
     await within(async (context) => {
       const usability = await plugin.usable?.(context);
       assert.ok(usability?.usable === false);
@@ -50,6 +50,87 @@ for (const [code, reason] of [
       assert.is(error.facts.refused, true);
     });
   });
+
+/** What `/sys` and `/proc` tell; by default nothing. */
+function machine(files: Readonly<Record<string, string>> = {}): string {
+  const root = tempDir();
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(path.join(root, path.dirname(name)), { recursive: true });
+    writeFileSync(path.join(root, name), text);
+  }
+  return root;
+}
+
+const ALL_RIGHTS = 'CapEff:\t000001ffffffffff\n';
+for (const [what, files, reason] of [
+  ['no adapter', { 'sys/class/bluetooth/bnep0': '', 'proc/self/status': ALL_RIGHTS }, /^there is no Bluetooth adapter: plug one in/],
+  ['no right', { 'sys/class/bluetooth/hci0': '', 'proc/self/status': 'CapEff:\t0000000000001000\n' }, /^this process may not use/],
+] as const)
+  test(`a machine with ${what} is not asked for a socket, which would stay for as long as the process lives`, async () => {
+    let sockets = 0;
+    installHciSocket(
+      class extends failingHciSocket('EPERM') {
+        constructor() {
+          super();
+          sockets++;
+        }
+      },
+    );
+    const plugin = createBluetoothPlugin({ root: machine(files) });
+    await within(async (context) => {
+      const usability = await plugin.usable?.(context);
+      assert.ok(usability?.usable === false);
+      assert.match(usability.reason, reason);
+    });
+    assert.is(sockets, 0);
+  });
+
+test('an adapter that is off says how to switch it on, and one that comes on meanwhile is not begun with', async () => {
+  let asked = 0;
+  class Watched extends VirtualController {
+    override get powered(): boolean {
+      asked++;
+      return super.powered;
+    }
+  }
+  const controller = new Watched({ air: new Air() });
+  controller.powerOff();
+  installHciSocket(localHciSocket([controller]));
+  const plugin = createBluetoothPlugin({ root: machine({ 'sys/class/bluetooth/hci0': '', 'proc/self/status': ALL_RIGHTS }) });
+  await within(async (context) => {
+    const usability = await plugin.usable?.(context);
+    assert.ok(usability?.usable === false);
+    assert.match(
+      usability.reason,
+      /^the Bluetooth adapter is down: switch it on \(`rfkill unblock bluetooth`, then `bluetoothctl power on`/,
+    );
+    controller.powerOn();
+    asked = 0;
+    await until(() => asked > 0, { what: 'the last look at the adapter' });
+  });
+  assert.is(controller.listenerCount('packet'), 0);
+  controller.destroy();
+});
+
+test('a controller that serves another program is no adapter that is down', async () => {
+  const radio = await bleAir();
+  const first = createBluetoothPlugin({ hci: radio.hci });
+  radio.tag(TAG);
+  await within(async (context) => {
+    await first.open(first.link({ macAddress: TAG }, 'spec.protocol'), context);
+    const search = createBluetoothPlugin({ hci: radio.hci }).discover?.({ seconds: '1' }, context);
+    const error = await search?.[Symbol.asyncIterator]()
+      .next()
+      .catch((thrown: unknown) => thrown);
+    assert.ok(isHiveletError(error, 'DEVICE_UNREACHABLE'), String(error));
+    assert.match(
+      error.message,
+      `the Bluetooth controller at ${radio.hci} (modules.mapperHost.bluetooth.hci) is not there, or serves another program`,
+    );
+  });
+  await until(() => radio.controller.links.length === 0, { what: 'nobody to stay connected' });
+  await radio.close();
+});
 
 test('a controller that is not there is named with its address', async () => {
   const hci = path.join(tempDir(), 'nobody');
