@@ -19,6 +19,7 @@ import type { CredentialFiles } from './edgehub/credential-files.ts';
 import { EdgeHub, type EdgeHubOptions } from './edgehub/edgehub.ts';
 import { UploadQueue } from './edgehub/upload-queue.ts';
 import { NodeStatus } from './edged/node-status.ts';
+import { parseTaint } from './taints-config.ts';
 import { EventBus } from './eventbus/eventbus.ts';
 import type { ExternalMqtt } from './eventbus/external-client.ts';
 import { mapperOptions, secretsFolder } from './mapper-options.ts';
@@ -247,6 +248,7 @@ function makeStatus({ config, node, bus, dataDir }: Ground, hub: EdgeHub): NodeS
     register: config.get('modules.edged.registerNode'),
     labels: config.get('modules.edged.labels'),
     annotations: config.get('modules.edged.annotations'),
+    taints: config.get('modules.edged.taints').flatMap((text) => parseTaint(text) ?? []),
     frequencyMs: seconds(config, 'modules.edged.nodeStatusUpdateFrequency'),
     version: NODE_VERSION,
     bus,

@@ -2,6 +2,7 @@
 import { hostname } from 'node:os';
 import type { ConfigSchema, Setting } from '#beehive/config.ts';
 import { DEFAULT_PROJECT_ID } from '#wire/handshake.ts';
+import { taintItem } from './taints-config.ts';
 import { mqttSettings } from './mqtt-config.ts';
 import { thirdPartySettings } from './third-party-config.ts';
 
@@ -132,6 +133,13 @@ export const settings = [
   { path: 'modules.edged.labels', type: 'map', default: {}, doc: 'labels of the Node' },
   { path: 'modules.edged.annotations', type: 'map', default: {}, doc: 'annotations of the Node' },
   {
+    path: 'modules.edged.taints',
+    type: 'strings',
+    default: [],
+    item: taintItem,
+    doc: 'taints of the Node: KEY=VALUE:EFFECT, or maps of key, value and effect as in KubeEdge',
+  },
+  {
     path: 'modules.mapperHost.enable',
     type: 'boolean',
     default: true,
@@ -191,7 +199,6 @@ export const edgeSchema: ConfigSchema<typeof settings> = {
     'modules.dbTest',
     ...[
       'customInterfaceName',
-      'taints',
       'runtimeType',
       'dockerAddress',
       'remoteRuntimeEndpoint',

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { text as readAll } from 'node:stream/consumers';
 import type { Clock } from '#beehive/clock.ts';
 import { loadConfig } from '#beehive/config-file.ts';
-import { HiveletError, isHiveletError } from '#beehive/errors.ts';
+import { HiveletError, isHiveletError, messageOf } from '#beehive/errors.ts';
 import { splitToken, type TokenParts } from '../../cloud/enrolment/join-token.ts';
 import { readIfThere } from '../../cloud/pki/files.ts';
 import { fingerprintOf } from '../../cloud/pki/node-signer.ts';
@@ -54,7 +54,10 @@ export const command: Command = {
     const files = boardFiles(dataDir);
     const joined = (await joinedBefore(invocation, { files, wishes })) ?? (await join(invocation, { files, wishes }));
     // What TLS listeners of its broker will show, once somebody configures one.
-    const broker = await ensureBrokerCertificate({ dataDir, node: wishes.node, clock: invocation.clock });
+    const broker = await ensureBrokerCertificate({ dataDir, node: wishes.node, clock: invocation.clock }).catch((error: unknown) => {
+      invocation.io.error(`the MQTT broker of this board has no certificate: ${messageOf(error)}`);
+      return undefined;
+    });
     handOver(dataDir, [dataDir, ...Object.values<string>({ ...files }), ...(broker === undefined ? [] : withFolders(broker.files))]);
     if (!asService) return printNext(invocation, wishes);
     await startService(host, await mapperServices(invocation));

@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import { LineCounter, isAlias, isMap, isScalar, isSeq, parseDocument, type Document, type Node, type YAMLMap } from 'yaml';
 import type { Reading } from './config-set.ts';
 import type { ConfigSchema, Setting } from './config.ts';
-import { HiveletError, messageOf } from './errors.ts';
+import { HiveletError } from './errors.ts';
+import { reasonOf } from './system-error.ts';
 
 type AnySchema = ConfigSchema<readonly Setting[]>;
 
@@ -32,7 +33,7 @@ function textOf(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    throw new HiveletError('CONFIG_INVALID', `cannot read the configuration file ${file}: ${messageOf(error)}`, { cause: error });
+    throw new HiveletError('CONFIG_INVALID', `cannot read the configuration file ${file}: ${reasonOf(error)}`, { cause: error });
   }
 }
 
@@ -58,13 +59,15 @@ function walk(map: YAMLMap, place: Place): void {
 
 /** Texts keep what was written: `0123` is a password, `1.10` is a version. */
 function valueOf(node: unknown, { setting, document }: { setting: Setting | undefined; document: Document }): unknown {
+  const texts = ({ items }: YAMLMap): Record<string, unknown> =>
+    Object.fromEntries(items.map(({ key, value }) => [keyText(key), value === null || isMap(value) ? null : text(value)]));
   const text = (item: unknown): unknown => {
     const resolved = isAlias(item) ? item.resolve(document) : item;
     if (!isScalar(resolved)) return {};
     return typeof resolved.value === 'string' || resolved.value === null ? resolved.value : (resolved.source ?? {});
   };
   if (setting?.type === 'string' && isScalar(node)) return text(node);
-  if (setting?.type === 'strings' && isSeq(node)) return node.items.map(text);
+  if (setting?.type === 'strings' && isSeq(node)) return node.items.map((item) => (setting.item && isMap(item) ? texts(item) : text(item)));
   if (setting?.type === 'map' && isMap(node)) {
     return Object.fromEntries(node.items.map(({ key, value }) => [keyText(key), value === null ? null : text(value)]));
   }

@@ -17,10 +17,16 @@ export function checkSetting(setting: Setting, value: unknown): Checked {
         : { fault: `must be one of ${setting.oneOf.join(', ')}, not ${JSON.stringify(value)}` };
     }
     case 'strings':
-      return Array.isArray(value) && value.every((item) => typeof item === 'string') ? { value } : { fault: 'must be a list of texts' };
+      return checkStrings(setting, value);
     case 'map':
       return checkMap(value);
   }
+}
+
+function checkStrings({ item }: Setting, value: unknown): Checked {
+  if (!Array.isArray(value)) return { fault: `must be a list of ${item?.form ?? 'texts'}` };
+  const read = value.map((each: unknown) => (item === undefined ? each : item.read(each)));
+  return read.every((text) => typeof text === 'string') ? { value: read } : { fault: `must be a list of ${item?.form ?? 'texts'}` };
 }
 
 function checkInt(setting: Setting, value: unknown): Checked {

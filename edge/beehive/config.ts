@@ -18,6 +18,8 @@ export interface Setting {
   readonly min?: number;
   readonly max?: number;
   readonly oneOf?: readonly (string | number)[];
+  /** Of `strings`: how an item is written, and its one form; KubeEdge may write a map of texts. undefined: it is none. */
+  readonly item?: { readonly form: string; readonly read: (written: unknown) => string | undefined };
   /** Part of `--minconfig`. */
   readonly minimal?: true;
 }

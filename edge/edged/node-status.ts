@@ -23,6 +23,7 @@ export interface NodeStatusOptions {
   register: boolean;
   labels: Readonly<Record<string, string>>;
   annotations: Readonly<Record<string, string>>;
+  taints: readonly { key: string; value?: string; effect: string }[];
   frequencyMs: number;
   version: string;
   bus: Bus<BeehiveMessage>;
@@ -121,7 +122,7 @@ export class NodeStatus implements Module {
   }
 
   #registerFields(): NewMessage {
-    const { node, namespace, labels, annotations } = this.#options;
+    const { node, namespace, labels, annotations, taints } = this.#options;
     const content = {
       kind: 'Node',
       apiVersion: 'v1',
@@ -138,7 +139,7 @@ export class NodeStatus implements Module {
         },
         ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
       },
-      spec: {},
+      spec: taints.length === 0 ? {} : { taints },
       status: this.#status(),
     };
     return { source: MODULE, group: group.meta, operation: operation.insert, resource: nodeStatusResource(namespace, node), content };

@@ -165,4 +165,35 @@ test('after everything changed while cloud and edge were apart, and the board th
   await server.close();
 });
 
+test('labels and taints of the configuration are on the Node; one that is taken out of it goes, one of a user stays', async () => {
+  const cloud = await startTestCloud();
+  await cloud.certificate('pi');
+  const hub = `127.0.0.1:${cloud.cloud.hubPort}`;
+  const start = (...sets: string[]): Promise<TestEdge> => startTestEdge({ dataDir: cloud.dataDir, node: 'pi', hub, sets });
+  const node = async (fits: (taints: readonly unknown[]) => boolean): Promise<KubeObject> =>
+    until(
+      async () => {
+        const found = await cloud.api.get(nodes, { name: 'pi' }).catch(() => undefined);
+        return found !== undefined && fits(taintsOf(found)) ? found : undefined;
+      },
+      { what: 'the Node' },
+    );
+  const taintsOf = (object: KubeObject): unknown[] => (object['spec'] as { taints?: unknown[] } | undefined)?.taints ?? [];
+  const first = await start('modules.edged.labels.site=hall-2', 'modules.edged.taints=edge=yes:NoSchedule,slow:PreferNoSchedule');
+  const made = await node((taints) => taints.length === 2);
+  assert.is(made.metadata.labels?.['site'], 'hall-2');
+  assert.equal(taintsOf(made), [
+    { key: 'edge', value: 'yes', effect: 'NoSchedule' },
+    { key: 'slow', effect: 'PreferNoSchedule' },
+  ]);
+  await first.edge.stop();
+  const users = { key: 'mine', effect: 'NoExecute' };
+  await cloud.api.patch(nodes, { name: 'pi' }, { type: 'merge', body: { spec: { taints: [...taintsOf(made), users] } } });
+  const second = await start('modules.edged.taints=slow:PreferNoSchedule');
+  const after = await node((taints) => !JSON.stringify(taints).includes('"edge"'));
+  assert.equal(taintsOf(after), [{ key: 'slow', effect: 'PreferNoSchedule' }, users]);
+  await second.edge.stop();
+  await cloud.close();
+});
+
 test.run();

@@ -57,7 +57,9 @@ export async function ensureBrokerCertificate(options: BrokerCertificateOptions)
   outcomes.push(outcomeOf(files.authority, authority, signer === authority ? undefined : 'as asked'));
   const parsed = parseCertificate(signer.certificate, files.authority.certificate);
   if (!keyFits(parsed, signer.key))
-    throw unusable(`${files.authority.key} is not the key of ${files.authority.certificate}: put it back, or use --renew`);
+    throw unusable(
+      `${files.authority.key} is not the key of ${files.authority.certificate}: put it back, or run \`hivelet mqtt certificate --renew\``,
+    );
   const before = renew || server.certificate === '' ? [] : addressesOf(parseCertificate(server.certificate, files.server.certificate));
   const addresses = [...new Set([...ownAddresses(node), ...(options.addresses ?? []), ...before].map(canonical))];
   const reason = whyRenew(server, { authorities: [parsed], now: clock.now(), addresses });

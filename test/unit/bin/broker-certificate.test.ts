@@ -76,7 +76,7 @@ test('an authority without its key says what to do', async () => {
     () => '',
     (error: Error) => error.message,
   );
-  assert.match(message, /mqtt-ca\.key is not the key of .+mqtt-ca\.crt: put it back, or use --renew$/);
+  assert.match(message, /mqtt-ca\.key is not the key of .+mqtt-ca\.crt: put it back, or run `hivelet mqtt certificate --renew`$/);
   assert.equal(
     (await make({ renew: true }))?.outcomes.map(({ action }) => action),
     ['renewed', 'renewed'],
