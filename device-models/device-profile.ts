@@ -32,6 +32,8 @@ export interface PropertyProfile {
   /** Decimal texts, so that int64 keeps all digits. */
   minimum?: string;
   maximum?: string;
+  /** Of the model, as text. Nothing of ours writes it to a device; mappers of others read it in deviceProfile.json. */
+  defaultValue?: string;
   unit?: string;
   /** Absent: the property has a twin, but no mapper of ours reads it. */
   visitor?: { protocol: string; config: Record<string, unknown> };

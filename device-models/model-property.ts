@@ -8,7 +8,10 @@ import { desiredText } from './desired.ts';
 import { checkText, compareNumbers, parseFloat64, valueTypeOf, withinBounds } from './values.ts';
 import type { ValueType } from './values.ts';
 
-export type ModelProperty = Pick<PropertyProfile, 'name' | 'description' | 'type' | 'accessMode' | 'minimum' | 'maximum' | 'unit'>;
+export type ModelProperty = Pick<
+  PropertyProfile,
+  'name' | 'description' | 'type' | 'accessMode' | 'minimum' | 'maximum' | 'defaultValue' | 'unit'
+>;
 
 /** In the order in which KubeEdge looks at them when a model names several. */
 const typeMembers = ['int', 'string', 'double', 'float', 'boolean', 'bytes'] as const;
@@ -35,7 +38,7 @@ function readModelProperty(entry: Fields, path: string, problems: ProblemList): 
   }
   const { type, holder, at } = readType(entry, path, problems);
   const bounds = readBounds({ type, holder, path: at }, problems);
-  checkDefault({ type, bounds, written: field(holder, 'defaultValue'), path: `${at}.defaultValue` }, problems);
+  const defaultValue = readDefault({ type, bounds, written: field(holder, 'defaultValue'), path: `${at}.defaultValue` }, problems);
   const description = nameOf(field(entry, 'description'));
   const unit = nameOf(field(holder, 'unit'));
   return {
@@ -43,6 +46,7 @@ function readModelProperty(entry: Fields, path: string, problems: ProblemList): 
     type,
     accessMode: readAccessMode(holder, at, problems),
     ...bounds,
+    ...(defaultValue === undefined ? {} : { defaultValue }),
     ...(description === undefined ? {} : { description }),
     ...(unit === undefined ? {} : { unit }),
   };
@@ -120,15 +124,19 @@ interface DefaultValue {
 }
 
 /** A bare OFF that YAML made a boolean is a text of a string property as well. */
-function checkDefault({ type, bounds, written, path }: DefaultValue, problems: ProblemList): void {
+function readDefault({ type, bounds, written, path }: DefaultValue, problems: ProblemList): string | undefined {
   const text = textOf(written);
   const value = text === undefined ? undefined : desiredText(type, text);
-  if (value === undefined) return;
-  if (checkText(type, value) !== undefined) problems.condition(path, `${quoted(written)} is no ${type}: write one`);
-  else if (!withinBounds(type, value, bounds)) {
+  if (value === undefined) return undefined;
+  if (checkText(type, value) !== undefined) {
+    problems.condition(path, `${quoted(written)} is no ${type}: write one`);
+    return undefined;
+  }
+  if (!withinBounds(type, value, bounds)) {
     const { minimum, maximum } = bounds;
     problems.condition(path, `${value} is outside ${minimum ?? 'any minimum'} to ${maximum ?? 'any maximum'}: write a value within`);
   }
+  return value;
 }
 
 type Bounds = Pick<ModelProperty, 'minimum' | 'maximum'>;

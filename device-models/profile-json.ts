@@ -158,16 +158,34 @@ function modelsOf(entries: readonly Entry[], shown: (property: PropertyProfile) 
   return [...models].map(([name, { properties }]) => ({ name, properties: properties.map(shown) }));
 }
 
-function modelProperty({ name, type, description, accessMode, minimum, maximum, unit }: PropertyProfile): Fields {
-  const number = type === 'int' || type === 'float' || type === 'double';
+function modelProperty(property: PropertyProfile): Fields {
+  const { name, type, description, accessMode, unit } = property;
   return {
     name,
     dataType: type,
     ...(description === undefined ? {} : { description }),
     accessMode,
-    ...(number ? { defaultValue: 0, minimum: boundOf(minimum, Math.floor) ?? 0, maximum: boundOf(maximum, Math.ceil) ?? 0 } : {}),
-    ...(type === 'boolean' ? { defaultValue: false } : {}),
-    ...(type === 'string' ? { defaultValue: '' } : {}),
+    ...valuesOf(property),
     ...(unit === undefined ? {} : { unit }),
   };
+}
+
+/** Always there, as in KubeEdge's file: nothing is 0, false or "". */
+function valuesOf({ type, minimum, maximum, defaultValue }: PropertyProfile): Fields {
+  switch (type) {
+    case 'int':
+    case 'float':
+    case 'double':
+      return {
+        defaultValue: boundOf(defaultValue, (value) => value) ?? 0,
+        minimum: boundOf(minimum, Math.floor) ?? 0,
+        maximum: boundOf(maximum, Math.ceil) ?? 0,
+      };
+    case 'boolean':
+      return { defaultValue: defaultValue === 'true' };
+    case 'string':
+      return { defaultValue: defaultValue ?? '' };
+    case 'bytes':
+      return {};
+  }
 }

@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parseAllDocuments } from 'yaml';
 import type { DeviceProfile } from '#device-models/device-profile.ts';
-import { fieldsOf, type Fields } from '#device-models/fields.ts';
+import { fieldsOf, listOf, type Fields } from '#device-models/fields.ts';
 import { profileJson, type ProfileLayout } from '#device-models/profile-json.ts';
 import { readProfile } from '#device-models/read-profile.ts';
 import { property } from '#test/simulators/profiles.ts';
@@ -113,6 +113,33 @@ test("KubeEdge's example becomes KubeEdge's file", () => {
       },
     ],
   });
+});
+
+test('the default values of the model are there, in JSON of their type; without one 0, false or ""', () => {
+  const yaml = `
+apiVersion: devices.kubeedge.io/v1alpha2
+kind: DeviceModel
+metadata: {name: press-model, namespace: default}
+spec:
+  properties:
+  - {name: count, type: {int: {accessMode: ReadWrite, defaultValue: 7}}}
+  - {name: level, type: {double: {accessMode: ReadWrite, defaultValue: -2.25}}}
+  - {name: level32, type: {float: {accessMode: ReadWrite, defaultValue: NaN}}}
+  - {name: motor, type: {boolean: {accessMode: ReadWrite, defaultValue: true}}}
+  - {name: io, type: {string: {accessMode: ReadWrite, defaultValue: 'OFF'}}}
+  - {name: text, type: {string: {accessMode: ReadWrite}}}
+  - {name: off, type: {boolean: {accessMode: ReadWrite}}}
+  - {name: wrong, type: {int: {accessMode: ReadWrite, defaultValue: many}}}
+${press.slice(press.indexOf('---'))}`;
+  for (const layout of ['v1alpha2', 'v1alpha1'] as const) {
+    const [model] = fileOf([profileOf(yaml)], layout).deviceModels;
+    assert.equal(
+      listOf(model?.['properties'])
+        .map((each) => fieldsOf(each)?.['defaultValue'])
+        .slice(0, 8),
+      [7, -2.25, 0, true, 'OFF', '', false, 0],
+    );
+  }
 });
 
 test('the earliest layout has visitors beside the devices, and addresses as its Modbus mapper reads them', () => {
