@@ -240,7 +240,9 @@ export class Reported {
     return tracked;
   }
 
-  #receipt(from: ReportingNode, message: BeehiveMessage): Receipt {
+  #receipt(from: ReportingNode, report: BeehiveMessage): Receipt {
+    // Thousands may wait for their write: what was said in them is taken already.
+    const message = { ...report, content: undefined };
     return {
       node: from.node,
       done: () => this.#answer(from, message),

@@ -39,23 +39,23 @@ export interface StatusWriterOptions {
 interface Entry {
   readonly key: string;
   readonly pace: WritePace;
-  receipts: Receipt[];
-  timer?: Timer;
+  receipts: Set<Receipt>;
+  timer?: Timer | undefined;
   queued: boolean;
   writing: boolean;
   /** Touched while a write was running. */
   again: boolean;
   urgent: boolean;
   /** Newer than the watch, when it is there; not for long: an API that crashed may have lost it. */
-  latest?: KubeObject;
-  distrust?: Timer;
+  latest?: KubeObject | undefined;
+  distrust?: Timer | undefined;
   /** Version of the object that we wrote last: as long as the object is that one, nobody else can have taken the device and written. */
   own?: string | undefined;
   /** Paths that the server does not keep (a CRD that prunes them): not written again. */
   futile: Set<string>;
-  waits?: Generator<number, never>;
+  waits?: Generator<number, never> | undefined;
   /** Monotonic ms before which what nobody waits for is not written alone. */
-  lazyUntil?: number;
+  lazyUntil?: number | undefined;
 }
 
 /** Writes running at once; the client's qps and burst bound their rate. */
@@ -77,7 +77,8 @@ export class StatusWriter {
   readonly #entries = new Map<string, Entry>();
   /** Due, in order; urgent ones first. */
   readonly #queue: Entry[] = [];
-  readonly #waiting = new Map<string, Set<Receipt>>();
+  /** By node, oldest first: what is held for it, and where. */
+  readonly #waiting = new Map<string, Map<Receipt, Entry>>();
   #running = 0;
 
   constructor(options: StatusWriterOptions) {
@@ -93,7 +94,7 @@ export class StatusWriter {
       entry = {
         key,
         pace: new WritePace(() => this.#options.clock.random()),
-        receipts: [],
+        receipts: new Set(),
         queued: false,
         writing: false,
         again: false,
@@ -105,7 +106,9 @@ export class StatusWriter {
     if (receipt !== undefined) this.#hold(entry, receipt);
     entry.urgent ||= urgent;
     if (entry.writing) entry.again = true;
-    else this.#schedule(entry);
+    // In line, what is to be written is decided when its turn comes.
+    else if (!entry.queued || this.#options.object(key) === undefined) this.#schedule(entry);
+    else if (urgent) this.#hurry(entry);
   }
 
   #schedule(entry: Entry): void {
@@ -117,7 +120,7 @@ export class StatusWriter {
     // After a failure only its back-off counts.
     if (entry.waits !== undefined && entry.timer !== undefined) return;
     entry.timer?.cancel();
-    delete entry.timer;
+    entry.timer = undefined;
     const paceMs = entry.urgent ? 0 : entry.pace.nextMs(this.#options.brisk(entry.key)) - clock.monotonic();
     const waitMs = entry.waits?.next().value ?? Math.max(paceMs, this.#lazyMs(entry, operations));
     if (waitMs > 0) entry.timer = clock.timer(waitMs, () => this.#enqueue(entry));
@@ -136,21 +139,27 @@ export class StatusWriter {
   /** The API says what is wanted. */
   #rest(entry: Entry): void {
     entry.timer?.cancel();
-    delete entry.timer;
-    delete entry.waits;
-    delete entry.lazyUntil;
+    entry.timer = undefined;
+    entry.waits = undefined;
+    entry.lazyUntil = undefined;
     entry.urgent = false;
-    for (const receipt of entry.receipts.splice(0)) this.#give(receipt);
+    for (const receipt of taken(entry)) this.#give(receipt);
   }
 
   #enqueue(entry: Entry): void {
-    delete entry.timer;
+    entry.timer = undefined;
     if (!entry.queued) {
       entry.queued = true;
       if (entry.urgent) this.#queue.unshift(entry);
       else this.#queue.push(entry);
     }
     this.#pump();
+  }
+
+  /** To the front of the line, which may be thousands long. */
+  #hurry(entry: Entry): void {
+    this.#queue.splice(this.#queue.indexOf(entry), 1);
+    this.#queue.unshift(entry);
   }
 
   #pump(): void {
@@ -167,13 +176,13 @@ export class StatusWriter {
 
   async #write(entry: Entry): Promise<void> {
     const { clock, log, signal } = this.#options;
-    const receipts = entry.receipts.splice(0);
+    const receipts = taken(entry);
     const urgent = entry.urgent;
     entry.urgent = false;
-    delete entry.lazyUntil;
+    entry.lazyUntil = undefined;
     try {
       await this.#bring(entry, urgent);
-      delete entry.waits;
+      entry.waits = undefined;
       for (const receipt of receipts) this.#give(receipt);
     } catch (error) {
       if (!signal.aborted) {
@@ -182,7 +191,7 @@ export class StatusWriter {
         // A refusal will be repeated: the edge must not wait for it with a slot of its window.
         if (isKubeError(error, 'Invalid', 'Forbidden', 'BadRequest'))
           for (const receipt of receipts) this.#refuse(receipt, messageOf(error));
-        else entry.receipts.unshift(...receipts.filter((receipt) => this.#waiting.get(receipt.node)?.has(receipt)));
+        else entry.receipts = new Set([...receipts.filter((receipt) => this.#waiting.get(receipt.node)?.has(receipt)), ...entry.receipts]);
         entry.again = true;
       }
     }
@@ -269,8 +278,8 @@ export class StatusWriter {
 
   #distrust(entry: Entry): void {
     entry.distrust?.cancel();
-    delete entry.distrust;
-    delete entry.latest;
+    entry.distrust = undefined;
+    entry.latest = undefined;
   }
 
   #forget(entry: Entry): void {
@@ -280,12 +289,15 @@ export class StatusWriter {
   }
 
   #hold(entry: Entry, receipt: Receipt): void {
-    const waiting = this.#waiting.get(receipt.node) ?? new Set<Receipt>();
+    const waiting = this.#waiting.get(receipt.node) ?? new Map<Receipt, Entry>();
     this.#waiting.set(receipt.node, waiting);
-    waiting.add(receipt);
-    entry.receipts.push(receipt);
+    waiting.set(receipt, entry);
+    entry.receipts.add(receipt);
     const [oldest] = waiting;
-    if (waiting.size > MAX_WAITING && oldest !== undefined) this.#give(oldest);
+    if (waiting.size <= MAX_WAITING || oldest === undefined) return;
+    // A device whose turn is long in coming must not hold what was given already.
+    oldest[1].receipts.delete(oldest[0]);
+    this.#give(oldest[0]);
   }
 
   #give(receipt: Receipt): void {
@@ -313,6 +325,12 @@ export class StatusWriter {
     this.#queue.length = 0;
     this.#waiting.clear();
   }
+}
+
+function taken(entry: Entry): Receipt[] {
+  const receipts = [...entry.receipts];
+  entry.receipts.clear();
+  return receipts;
 }
 
 /** Only onto the object that was looked at. */
