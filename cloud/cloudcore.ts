@@ -76,10 +76,10 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
 }
 
 /** Where the API is, and what only one in this process can do. */
-function served({ access, server, refresh }: ChosenApi): Pick<CloudParts, 'server' | 'serveWebhook' | 'refreshApi'> {
+function served({ access, server, refresh }: ChosenApi): Pick<CloudParts, 'server' | 'serveWebhook' | 'find' | 'refreshApi'> {
   return {
     server: access.server,
-    ...(server === undefined ? {} : { serveWebhook: server.webhooks.serve.bind(server.webhooks) }),
+    ...(server === undefined ? {} : { serveWebhook: server.webhooks.serve.bind(server.webhooks), find: server.find.bind(server) }),
     ...(refresh === undefined ? {} : { refreshApi: refresh }),
   };
 }

@@ -65,6 +65,7 @@ export interface CloudParts {
   refreshApi?: () => Promise<void>;
   /** Where the API is served from this process. */
   serveWebhook?: NonNullable<AdmissionOptions['serveLocally']>;
+  find?: AdmissionOptions['find'];
 }
 
 /** Nothing is started yet. Throws CONFIG_INVALID for a certificate file that cannot be read. */
@@ -227,7 +228,7 @@ function objectsOf(
 
 /** Not where it could not be reached anyway. */
 async function admissionOf(
-  { config, dataDir, urgentApi: api, server, log, serveWebhook }: CloudParts,
+  { config, dataDir, urgentApi: api, server, log, serveWebhook, find }: CloudParts,
   { site, ...ports }: Pick<AdmissionOptions, 'context' | 'leads'> & { site: AuthoritySite },
 ): Promise<[boolean, Module][]> {
   if (!config.get('modules.admission.enable') || !config.get('modules.deviceController.enable')) return [];
@@ -247,6 +248,7 @@ async function admissionOf(
     ...ports,
     ...placement,
     ...(serveWebhook === undefined ? {} : { serveLocally: serveWebhook }),
+    find,
   });
   site.onChange(async (now) => admission.useTls(await fitting(now)));
   return [[true, admission]];

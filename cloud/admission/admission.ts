@@ -8,7 +8,7 @@ import type { Context, Health, Module } from '#beehive/module.ts';
 import type { ReviewContext } from '#device-models/review.ts';
 import { isKubeError, type KubeApi, type KubeObjectInput } from '../store/kube-api.ts';
 import { configurationFor, installConfiguration, type Reach } from './configuration.ts';
-import { Reviewer } from './reviewer.ts';
+import { Reviewer, type ReviewerOptions } from './reviewer.ts';
 
 /** Answers without a socket, as the API server in this process calls it. */
 type LocalHandler = (review: Readonly<Record<string, unknown>>) => Promise<unknown>;
@@ -28,6 +28,7 @@ export interface AdmissionOptions {
   leads?: () => boolean;
   /** Where the API is served from this process: calls to the URL need no socket. */
   serveLocally?: (url: string, handler: LocalHandler) => () => void;
+  find?: ReviewerOptions['find'];
 }
 
 const PATH = '/validate';
@@ -66,10 +67,10 @@ export class Admission implements Module {
   }
 
   async start(context: Context): Promise<void> {
-    const { listen, api } = this.#options;
+    const { listen, api, find } = this.#options;
     const tls = this.#tls;
     const { clock, log } = context;
-    const reviewer = new Reviewer({ api, context: this.#options.context, within: (ms) => within(clock, ms) });
+    const reviewer = new Reviewer({ api, find, context: this.#options.context, within: (ms) => within(clock, ms) });
     const server = createServer({ cert: tls.cert, key: tls.key, minVersion: 'TLSv1.2' }, (request, response) => {
       response.on('error', () => undefined);
       void this.#serve(request, response);

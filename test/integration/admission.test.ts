@@ -6,7 +6,7 @@ import { silentLogger } from '#beehive/log.ts';
 import { Admission, type AdmissionOptions } from '#cloud/admission/admission.ts';
 import { CONFIGURATION, webhookConfigurations } from '#cloud/admission/configuration.ts';
 import { createAuthority, issueServer } from '#cloud/pki/certificates.ts';
-import { devices, isKubeError, type KubeObject } from '#cloud/store/kube-api.ts';
+import { deviceModels, devices, isKubeError, type KubeObject } from '#cloud/store/kube-api.ts';
 import { installDefinitions, startApiServer, type TestApiServer } from '#test/support/api-server.ts';
 import { thermostat, thermostatModel } from '#test/support/device-objects.ts';
 import { FakeClock } from '#test/support/fake-clock.ts';
@@ -188,6 +188,13 @@ test('an API that refuses the configuration keeps nobody from starting, and heal
     assert.is(admission.health().ok, true);
     assert.is((await call(url, { method: 'GET' })).status, 405);
   });
+});
+
+test('what an API in the same process has is found as it would answer', async () => {
+  const { spec } = thermostatModel();
+  const created = await api.client.create(deviceModels, { metadata: { name: 'therm', namespace: 'default' }, spec });
+  assert.equal(api.server.find(deviceModels, { namespace: 'default', name: 'therm' }), created);
+  assert.is(api.server.find(deviceModels, { namespace: 'default', name: 'nobody' }), undefined);
 });
 
 test('a device is created while admission is stopped, and refused again when it runs', async () => {

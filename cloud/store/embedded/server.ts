@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import type { Clock } from '#beehive/clock.ts';
 import { messageOf } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
-import { KubeError } from '../kube-api.ts';
+import { KubeError, apiVersionOf } from '../kube-api.ts';
+import type { KubeObject, ObjectName, ResourceType } from '../kube-api.ts';
 import { AccountTokens } from './access/account-tokens.ts';
 import { RoleAggregation } from './access/aggregation.ts';
 import { attemptOf } from './access/attempt.ts';
@@ -63,6 +64,8 @@ export interface ApiServer {
   /** For webhooks inside this process. */
   readonly webhooks: Pick<Webhooks, 'serve'>;
   readonly stats: { revision: number; objects: number; commits: number; events: number; watches: number };
+  /** For who is inside this process: a copy of what is there now, committed or about to be. */
+  find(type: ResourceType, name: ObjectName): KubeObject | undefined;
   /** PEM texts, for connections from now on. */
   useTls(tls: ApiServerOptions['tls']): void;
   /** Idempotent. Ends streams, answers what runs, commits, closes the database. */
@@ -153,6 +156,11 @@ class EmbeddedServer implements ApiServer {
     this.#server.on('error', (error) => log.error('api.server.failed', { error }));
     this.#housekeeping.start();
     log.info('api.listening', { host: listen.host, port: this.port, revision: this.#store.revision });
+  }
+
+  find(type: ResourceType, { namespace = '', name }: ObjectName): KubeObject | undefined {
+    const stored = this.#store.get(type.group === '' ? type.plural : `${type.plural}.${type.group}`, namespace, name);
+    return stored === undefined ? undefined : parseObject(stored, apiVersionOf(type));
   }
 
   useTls(tls: ApiServerOptions['tls']): void {

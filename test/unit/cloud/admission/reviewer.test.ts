@@ -1,7 +1,7 @@
 /** Owns the proof that admission judges by the caches, asks the API where these may be behind, and is mild while they are empty. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Reviewer } from '#cloud/admission/reviewer.ts';
+import { Reviewer, type ReviewerOptions } from '#cloud/admission/reviewer.ts';
 import { keyOf, type KubeApi, type KubeObject } from '#cloud/store/kube-api.ts';
 import type { ReviewContext } from '#device-models/review.ts';
 import { MemoryKubeApi } from '#test/support/memory-kube-api.ts';
@@ -12,7 +12,7 @@ const node: KubeObject = { apiVersion: 'v1', kind: 'Node', metadata: { name: 'pi
 
 async function warningsFor(
   object: KubeObject,
-  parts: { objects?: KubeObject[]; context?: ReviewContext; broken?: boolean },
+  parts: { objects?: KubeObject[]; context?: ReviewContext; broken?: boolean; inProcess?: boolean },
 ): Promise<unknown> {
   const known = new Map((parts.objects ?? []).map((each) => [`${each.kind} ${keyOf(each.metadata)}`, each]));
   const asked: string[] = [];
@@ -24,7 +24,8 @@ async function warningsFor(
   };
   const api: KubeApi = Object.assign(new MemoryKubeApi(), { get });
   const within = () => ({ signal: new AbortController().signal, done: () => undefined });
-  const reviewer = new Reviewer({ api, context: () => parts.context, within });
+  const find: ReviewerOptions['find'] = (type, name) => known.get(`${type.kind} ${keyOf(name)}`);
+  const reviewer = new Reviewer({ api, context: () => parts.context, within, ...(parts.inProcess === true ? { find } : {}) });
   const kind = { group: 'devices.kubeedge.io', version: 'v1alpha2', kind: object.kind };
   const review = { kind: 'AdmissionReview', apiVersion: 'admission.k8s.io/v1', request: { uid: 'u', kind, object, oldObject: null } };
   const { response } = (await reviewer.answer(review)) as { response: { allowed: boolean; warnings?: string[] } };
@@ -34,6 +35,13 @@ async function warningsFor(
 test('a model and node that the watch has not shown yet are found in the API, and no warning is given', async () => {
   const found = await warningsFor(thermostat(), { context: nothing, objects: [thermostatModel(), node] });
   assert.equal(found, { allowed: true, warnings: [], asked: ['DeviceModel default/therm', 'Node pi'] });
+});
+
+test('where the API is in the same process its objects are looked at without a request', async () => {
+  const found = await warningsFor(thermostat(), { context: nothing, objects: [thermostatModel(), node], inProcess: true });
+  assert.equal(found, { allowed: true, warnings: [], asked: [] });
+  const missing = (await warningsFor(thermostat(), { context: nothing, inProcess: true })) as { warnings: string[]; asked: string[] };
+  assert.equal([missing.warnings.length, missing.asked], [2, []]);
 });
 
 test('what is nowhere is warned of, also when the API does not answer', async () => {
