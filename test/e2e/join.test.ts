@@ -183,7 +183,7 @@ test('a host on which nobody listens is named, with the port', async () => {
 test('an address that the certificate of the cloud does not have is named, with the remedy', async () => {
   await fails(
     { token: await token(), host: '127.0.0.2' },
-    /^hivelet join: the cloud's certificate is not for 127\.0\.0\.2: run `hivelet init --advertise-address 127\.0\.0\.2` there and start the cloud again$/m,
+    /^hivelet join: the cloud's certificate is not for 127\.0\.0\.2: run `hivelet init --advertise-address 127\.0\.0\.2` there, and try again a minute later$/m,
   );
 });
 

@@ -119,7 +119,7 @@ function sentenceOf(error: Error, { code, door }: { code: string; door: Door }):
     case 'ABORT_ERR':
       return `no answer from ${place} within ${TIMEOUT_MS / 1000} s: check the address, the network and firewalls`;
     case 'ERR_TLS_CERT_ALTNAME_INVALID':
-      return `the cloud's certificate is not for ${door.host}: run \`hivelet init --advertise-address ${door.host}\` there and start the cloud again`;
+      return `the cloud's certificate is not for ${door.host}: run \`hivelet init --advertise-address ${door.host}\` there, and try again a minute later`;
     case 'CERT_HAS_EXPIRED':
       return `the cloud's certificate has ended by the clock of this board: set the clock if it is wrong, else run \`hivelet init\` on the cloud`;
     case 'EPROTO':

@@ -243,7 +243,7 @@ test('a file that cannot be read is named', async () => {
   const file = path.join(folder, 'absent.yaml');
   assert.match(
     await refusal(() => loadConfig(schema, { file })),
-    new RegExp(`^CONFIG_INVALID: cannot read the configuration file ${file}: ENOENT`),
+    new RegExp(`^CONFIG_INVALID: cannot read the configuration file ${file}: there is no such file \\(ENOENT\\)$`),
   );
 });
 
