@@ -7,7 +7,7 @@ import { backoff } from '#beehive/retry.ts';
 import { numberOf } from '#device-models/fields.ts';
 import type { Connection, MapperPlugin } from '../contract.ts';
 import { TurnQueue } from './abortable.ts';
-import { bookTimeout, OPEN_ACCOUNT } from './bus-time.ts';
+import { bookTimeout, OPEN_ACCOUNT, pauseAfter } from './bus-time.ts';
 
 export interface LinkDeps {
   key: string;
@@ -47,6 +47,8 @@ export class Link {
   #retryMs: number | undefined;
   #longestPauseMs = LAST_RETRY_MS;
   #account = OPEN_ACCOUNT;
+  /** Monotonic ms at which the last probe in vain is earned back. */
+  #probedUntil = -Infinity;
 
   constructor({ key, plugin, link, clock, log }: LinkDeps) {
     this.key = key;
@@ -103,17 +105,24 @@ export class Link {
 
   /**
    * A read of a device that is known to be dead: on a shared medium it waits until earlier time-outs are earned back. Where all devices are
-   * dead, as when the line itself was cut, they cost nobody time, and the first that answers lets the others be asked at once.
+   * dead, as when the line itself was cut, they cost nobody time, and the first that answers lets the others be asked at once. One that lives
+   * but fails again and again keeps no other from being asked.
    */
   async probe<T>(job: Job<T>, signal: AbortSignal): Promise<T> {
     if (!this.shared) return this.read(job, signal);
+    const since = this.#clock.monotonic();
     this.#dead++;
     try {
       return await this.#probes.run(async () => {
-        for (let wait = this.#untilOpen(); wait > 0 && this.#dead < this.#users; wait = this.#untilOpen())
+        for (let wait = this.#untilProbe(since); wait > 0 && this.#dead < this.#users; wait = this.#untilProbe(since))
           await this.#clock.sleep(Math.min(wait, LOOK_MS), signal);
         const wasCut = this.#dead >= this.#users;
-        const answer = await this.read(job, signal);
+        const start = this.#clock.monotonic();
+        const answer = await this.read(job, signal).catch((error: unknown) => {
+          const at = this.#clock.monotonic();
+          this.#probedUntil = at + pauseAfter(at - start);
+          throw error;
+        });
         if (wasCut) this.#account = OPEN_ACCOUNT;
         return answer;
       }, signal);
@@ -131,8 +140,9 @@ export class Link {
     await connection?.close();
   }
 
-  #untilOpen(): number {
-    return this.#account.openAt - this.#clock.monotonic();
+  #untilProbe(since: number): number {
+    const { openAt, longestMs } = this.#account;
+    return Math.min(openAt, Math.max(since + longestMs, this.#probedUntil)) - this.#clock.monotonic();
   }
 
   async #attempt<T>(job: Job<T>, signal: AbortSignal): Promise<T> {

@@ -13,6 +13,7 @@ interface Line {
   clock: FakeClock;
   link: Link;
   dead: Set<string>;
+  timeoutMs: number;
   /** Asks one device. */
   ask(device: string, how: 'read' | 'probe'): Promise<string>;
 }
@@ -37,20 +38,21 @@ function lineOf(users: number): Line {
   const [link] = Array.from({ length: users }, () => pool.join(plugin, {}));
   if (link === undefined) throw new Error('nobody uses it');
   const { signal } = new AbortController();
-  const ask = (device: string, how: 'read' | 'probe'): Promise<string> =>
+  const ask: Line['ask'] = (device, how) =>
     link[how](async () => {
       if (!dead.has(device)) return `${device} at ${clock.monotonic()}`;
-      await clock.sleep(TIMEOUT_MS);
+      await clock.sleep(line.timeoutMs);
       throw new HiveletError('DEVICE_UNREACHABLE', `${device} does not answer`);
     }, signal);
-  return { clock, link, dead, ask };
+  const line: Line = { clock, link, dead, timeoutMs: TIMEOUT_MS, ask };
+  return line;
 }
 
 /** Each of them is asked in vain. */
-async function loseAll({ clock, ask }: Line, devices: readonly string[]): Promise<void> {
+async function loseAll({ clock, ask, timeoutMs }: Line, devices: readonly string[]): Promise<void> {
   for (const device of devices) {
     const lost = ask(device, 'read').catch(() => undefined);
-    await clock.advance(TIMEOUT_MS);
+    await clock.advance(timeoutMs);
     await lost;
   }
 }
@@ -82,6 +84,34 @@ test('while others answer, a dead one is asked again when its time-out is earned
   await clock.advance(30_000);
   const waited = Number((await back).replace('a at ', '')) - from;
   assert.ok(waited > 100_000 && waited < 107_000, `${waited} ms: 5 s are less than 5 % of it`);
+});
+
+test('a living one that fails every few seconds keeps no dead one from being asked again within half a minute', async () => {
+  const line = lineOf(3);
+  line.timeoutMs = 300;
+  const { clock, dead, ask } = line;
+  dead.add('a').add('flaky');
+  await loseAll(line, ['a', 'a']);
+  const tried: number[] = [];
+  const until = clock.monotonic() + 300_000;
+  const probing = async (): Promise<void> => {
+    while (clock.monotonic() < until) {
+      await ask('a', 'probe').catch(() => undefined);
+      tried.push(clock.monotonic());
+    }
+  };
+  const failing = async (): Promise<void> => {
+    while (clock.monotonic() < until) {
+      await ask('flaky', 'read').catch(() => undefined);
+      await clock.sleep(3000);
+    }
+  };
+  const from = clock.monotonic();
+  const both = Promise.all([probing(), failing()]);
+  await clock.advance(400_000);
+  await both;
+  const waits = tried.map((at, index) => at - (tried[index - 1] ?? from));
+  assert.ok(waits.length >= 9 && waits.every((ms) => ms <= 31_000 && ms > 6000), waits.join(' '));
 });
 
 test('a line that was cut is back for all as soon as it is back for one', async () => {

@@ -7,12 +7,12 @@ import { createSchedule } from '#mappers/host/schedule.ts';
 
 const bookings: [what: string, account: BusAccount, at: number, costMs: number, openAt: number][] = [
   ['the first time-out of 300 ms closes the line for 5.7 s', OPEN_ACCOUNT, 1000, 300, 6700],
-  ['one while it is closed adds up', { openAt: 6700 }, 2000, 300, 12_400],
-  ['one after it opened starts from now', { openAt: 6700 }, 9000, 300, 14_700],
+  ['one while it is closed adds up', { ...OPEN_ACCOUNT, openAt: 6700 }, 2000, 300, 12_400],
+  ['one after it opened starts from now', { ...OPEN_ACCOUNT, openAt: 6700 }, 9000, 300, 14_700],
   ['a dear one closes it for longer', OPEN_ACCOUNT, 0, 5000, 95_000],
-  ['many at once close it for half a minute from the last', { openAt: 31_000 }, 2000, 300, 32_000],
-  ['two dear ones add up', { openAt: 95_000 }, 5000, 5000, 190_000],
-  ['a cheap one opens it no sooner', { openAt: 95_000 }, 6000, 300, 95_000],
+  ['many at once close it for half a minute from the last', { ...OPEN_ACCOUNT, openAt: 31_000 }, 2000, 300, 32_000],
+  ['two dear ones add up', { ...OPEN_ACCOUNT, openAt: 95_000 }, 5000, 5000, 190_000],
+  ['a cheap one opens it no sooner', { ...OPEN_ACCOUNT, openAt: 95_000 }, 6000, 300, 95_000],
 ];
 for (const [what, account, at, costMs, openAt] of bookings) {
   test(what, () => assert.is(Math.round(bookTimeout(account, { at, costMs, share: 0.05 }).openAt), openAt));
