@@ -1,4 +1,4 @@
-/** Owns what a mapper in a process of its own costs: the edge and that process, with one device, beside the edge with none. */
+/** Owns what a mapper in a process of its own costs: the edge and that process, with one device, beside the edge with none and one inside. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
@@ -12,6 +12,8 @@ import { launcher, memoryOf, print, root, startEdge } from './programs.ts';
 
 interface Trial {
   plugin: string;
+  /** The mapper has no process of its own. */
+  inside?: boolean;
   sample: string;
   /** Of the simulator. */
   args: readonly string[];
@@ -21,19 +23,15 @@ interface Trial {
   change: (yaml: string) => string;
 }
 
-/** After `seconds`: no device, then one each in a process of its own. */
+/** After `seconds`: no device, one inside, then one each in a process of its own. */
 export async function mapperProcesses(seconds: number): Promise<void> {
   const port = await freePort();
   const hci = join(tempDir(), 'hci.sock');
   await measure(seconds, undefined);
   const tcp = (yaml: string): string => yaml.replace(/port: \d+/, `port: ${String(port)}`);
-  await measure(seconds, {
-    plugin: 'modbus',
-    sample: 'modbus-thermostat',
-    args: ['modbus', '--port', String(port)],
-    sets: ['modules.mapperHost.placement.modbus=child'],
-    change: tcp,
-  });
+  const thermostat = { plugin: 'modbus', sample: 'modbus-thermostat', args: ['modbus', '--port', String(port)], change: tcp };
+  await measure(seconds, { ...thermostat, inside: true, sets: [] });
+  await measure(seconds, { ...thermostat, sets: ['modules.mapperHost.placement.modbus=child'] });
   await measure(seconds, {
     plugin: 'opcua',
     sample: 'opcua-press',
@@ -57,11 +55,11 @@ async function measure(seconds: number, trial: Trial | undefined): Promise<void>
   await simulator?.line(/simulator\.ready/, { deadlineMs: 60_000 });
   const edge = await startEdge({ dataDir, sets: ['modules.edgeHub.enable=false', ...(trial?.sets ?? [])] });
   try {
-    const pid =
-      trial && (await until(async () => (await running(dataDir, trial.plugin))?.pid, { what: 'the mapper process', deadlineMs: 60_000 }));
+    const served = trial && (await until(() => serving(dataDir, trial), { what: `${trial.plugin} to be served`, deadlineMs: 60_000 }));
+    const pid = served?.pid;
     await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
     print({
-      what: trial === undefined ? 'edge without a device' : `edge with one device of ${trial.plugin}, its mapper in a process`,
+      what: nameOf(trial),
       after_s: seconds,
       edge: memoryOf(edge.pid),
       ...(pid === undefined ? {} : { mapper: memoryOf(pid) }),
@@ -72,6 +70,11 @@ async function measure(seconds: number, trial: Trial | undefined): Promise<void>
   }
 }
 
+function nameOf(trial: Trial | undefined): string {
+  if (trial === undefined) return 'edge without a device';
+  return `edge with one device of ${trial.plugin}, its mapper ${trial.inside === true ? 'inside' : 'in a process'}`;
+}
+
 function placeDevice(dataDir: string, { sample, change }: Trial): void {
   const devices = join(dataDir, 'edge/devices.d');
   mkdirSync(devices, { recursive: true });
@@ -79,8 +82,8 @@ function placeDevice(dataDir: string, { sample, change }: Trial): void {
     writeFileSync(join(devices, file), change(readFileSync(join(root, 'device-models/samples', file), 'utf8')));
 }
 
-/** Its process once it runs and all its devices are online. */
-async function running(dataDir: string, plugin: string): Promise<PluginStatus | undefined> {
+/** The plugin, once it runs where it should and all its devices are online. */
+async function serving(dataDir: string, { plugin, inside = false }: Trial): Promise<PluginStatus | undefined> {
   const body = await new Promise<string>((resolve, reject) => {
     const asked = request({ socketPath: join(dataDir, 'edge/control.sock'), path: '/mappers', agent: false }, (response) => {
       text(response).then(resolve, reject);
@@ -89,5 +92,5 @@ async function running(dataDir: string, plugin: string): Promise<PluginStatus | 
   });
   const { plugins, devices } = JSON.parse(body) as { plugins: PluginStatus[]; devices: { state?: { word: string } }[] };
   const isServed = devices.length > 0 && devices.every(({ state }) => state?.word === 'online');
-  return plugins.find(({ name, pid }) => name === plugin && pid !== undefined && isServed);
+  return plugins.find(({ name, pid }) => name === plugin && (pid === undefined) === inside && isServed);
 }

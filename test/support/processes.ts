@@ -34,6 +34,7 @@ export function spawnProcess(options: SpawnOptions): TestProcess {
     watched = true;
     process.once('exit', killAlive);
     process.once('SIGINT', () => process.exit(130));
+    process.once('SIGTERM', () => process.exit(143));
   }
   return new TestProcess(options);
 }
