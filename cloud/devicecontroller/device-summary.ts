@@ -128,5 +128,5 @@ function addressOf(config: Record<string, unknown>): string {
   const place = line !== '' ? line : host === '' || port === '' || host.includes('://') ? host : `${host}:${port}`;
   const unit = named('slaveID', 'slaveId', 'unitId');
   if (place !== '') return unit === '' ? place : `${place}/${unit}`;
-  return named('macAddress', 'path', 'device', 'name', 'uri');
+  return named('macAddress', 'localName', 'path', 'device', 'name', 'uri');
 }

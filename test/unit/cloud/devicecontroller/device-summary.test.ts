@@ -62,6 +62,7 @@ const places: [config: Record<string, unknown>, address: string | undefined][] =
   [{ serialName: '/dev/ttyS0' }, '/dev/ttyS0'],
   [{ url: 'opc.tcp://user:secret@plc:4840/x' }, 'opc.tcp://plc:4840/x'],
   [{ macAddress: 'BC:6A:29:AE:CC:96' }, 'BC:6A:29:AE:CC:96'],
+  [{ macAddress: '', localName: 'cc2650-sensortag' }, 'cc2650-sensortag'],
   [{ name: 'dht11' }, 'dht11'],
   [{}, undefined],
 ];
