@@ -24,7 +24,7 @@
  *
  * (with uvu: `test`, and `test.run()` after it). Each case starts a device, drives the plugin as the host would, closes everything and
  * checks that no timer of the clock, no promise, no listener and no connection is left. A device on TCP gets its `silence`, `speak`, `slow`,
- * `cut`, `restore` and `connections` from a `TcpRelay` put in front of it. The whole harness is described in harness.ts,
+ * `cut`, `restore` and `connections` from a `TcpRelay` put in front of it (`...relay.faults`). The whole harness is described in harness.ts,
  * a complete example is mappers/contract-test/example, the reasons are in docs/write-a-mapper.md. It is driven by the contract alone, so
  * that a plugin that passes it works in the host, inside edgecore and in a child process.
  */

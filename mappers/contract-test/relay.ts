@@ -1,6 +1,7 @@
 /** Owns a TCP relay between a plugin and its device: it hangs, dawdles and breaks, so that the device need not be able to. */
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { systemClock, type Timer } from '#beehive/clock.ts';
+import type { DeviceUnderTest } from './harness.ts';
 
 export class TcpRelay {
   readonly #target: { host: string; port: number };
@@ -26,6 +27,18 @@ export class TcpRelay {
   /** Of plugins; one that hung up while nobody answered is gone. */
   get connections(): number {
     return this.#clients;
+  }
+
+  /** What a device behind it can be made to do. */
+  get faults(): Required<Pick<DeviceUnderTest, 'silence' | 'speak' | 'slow' | 'cut' | 'restore' | 'connections'>> {
+    return {
+      silence: () => this.silence(),
+      speak: () => this.speak(),
+      slow: (ms) => this.slow(ms),
+      cut: () => this.cut(),
+      restore: () => this.restore(),
+      connections: () => this.connections,
+    };
   }
 
   async restore(): Promise<void> {

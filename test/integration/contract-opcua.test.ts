@@ -30,12 +30,7 @@ contractTest(
         bad: node('missing'),
         writable: { point: node('Double'), values: [20, 21.5] },
         refusing: { point: node('picky'), value: 1000 },
-        silence: () => relay.silence(),
-        speak: () => relay.speak(),
-        slow: (ms) => relay.slow(ms),
-        cut: () => relay.cut(),
-        restore: () => relay.restore(),
-        connections: () => relay.connections,
+        ...relay.faults,
         stop: () => relay.cut(),
       };
     },

@@ -53,12 +53,7 @@ export const modbusTcpHarness: ContractHarness<ModbusLink, ModbusAccess> = {
     return {
       link: { ip: '127.0.0.1', port: relay.port, slaveID: UNIT, timeout: 1000 },
       ...modbusPoints,
-      silence: () => relay.silence(),
-      speak: () => relay.speak(),
-      slow: (ms) => relay.slow(ms),
-      cut: () => relay.cut(),
-      restore: () => relay.restore(),
-      connections: () => relay.connections,
+      ...relay.faults,
       async stop() {
         await relay.cut();
         await server.close();

@@ -19,12 +19,7 @@ export const thermometerHarness: ContractHarness<ThermometerLink, string> = {
       bad: point('bad', 'humidity'),
       writable: { point: setpoint, values: [22.5, 18] },
       refusing: { point: setpoint, value: 99 },
-      silence: () => relay.silence(),
-      speak: () => relay.speak(),
-      slow: (ms) => relay.slow(ms),
-      cut: () => relay.cut(),
-      restore: () => relay.restore(),
-      connections: () => relay.connections,
+      ...relay.faults,
       async stop() {
         await relay.cut();
         await device.close();
