@@ -4,12 +4,18 @@ import { parseFloat64 } from '#device-models/values.ts';
 import type { Sampling } from '../contract.ts';
 import { toNumber, type Decimal } from './decimal.ts';
 
-type Policed = Pick<PropertyProfile, 'reportPolicy' | 'reportCycleMs'>;
+type Policed = Pick<PropertyProfile, 'reportPolicy' | 'reportCycleMs' | 'collectCycleMs'>;
 
-/** An unchanged value is told again after this, ms: the heartbeat, else the report cycle, else what the host does for all. */
-export function reportEveryMs(property: Policed | undefined, fallbackMs: number): number {
+/** Of a collect cycle: timers are late by less than the rest, so that a multiple of the cycle is told when it is due. */
+const EARLY = 0.75;
+
+/**
+ * How old what was told is when it is told again, ms: with the last collection that is not later than the heartbeat, else than the report
+ * cycle, else than what the host does for all.
+ */
+export function reportAfterMs(property: Policed | undefined, fallbackMs: number): number {
   const everyMs = property?.reportPolicy?.heartbeatMs ?? property?.reportCycleMs ?? 0;
-  return everyMs > 0 ? everyMs : fallbackMs;
+  return (everyMs > 0 ? everyMs : fallbackMs) - EARLY * (property?.collectCycleMs ?? 0);
 }
 
 /** Whether a text that differs from the one told last differs enough. What is no number always does. */

@@ -7,7 +7,7 @@ import type { WriteOutcome } from '#wire/write-outcome.ts';
 import type { PubSub } from '../contract.ts';
 import { isTopic } from './binding.ts';
 import { sameState, type DeviceState } from './device-state.ts';
-import { isNews, reportEveryMs } from './report-policy.ts';
+import { isNews, reportAfterMs } from './report-policy.ts';
 import { dataUpdate, stateUpdate, twinUpdate, type KnownTwin, type ReportedValue } from './twin-messages.ts';
 
 export interface ReporterDeps {
@@ -22,7 +22,8 @@ export interface ReporterDeps {
 interface Entry {
   readonly name: string;
   readonly property: PropertyProfile | undefined;
-  readonly everyMs: number;
+  /** Told again when what was told is so old. */
+  readonly afterMs: number;
   readonly inSeries: boolean;
   /** The last good reading, and when it was taken: unix ms. */
   text: string | undefined;
@@ -33,9 +34,6 @@ interface Entry {
   due: 'value' | 'doubt' | undefined;
   write: WriteOutcome | undefined;
 }
-
-/** Cycles are measured from timer to timer: this much too early counts as due. */
-const SLACK_MS = 5;
 
 export class Reporter {
   readonly #deps: ReporterDeps;
@@ -157,7 +155,7 @@ export class Reporter {
 
   #doubt(entry: Entry, doubt: Doubt): void {
     entry.doubt = doubt;
-    const late = this.#deps.clock.monotonic() - entry.told.at >= entry.everyMs - SLACK_MS;
+    const late = this.#deps.clock.monotonic() - entry.told.at >= entry.afterMs;
     if (entry.told.doubt?.word !== doubt.word || (late && !sameDoubt(entry.told.doubt, doubt))) this.#take(entry, 'doubt');
   }
 
@@ -171,7 +169,7 @@ export class Reporter {
     return {
       name,
       property,
-      everyMs: reportEveryMs(property, this.#deps.heartbeatMs),
+      afterMs: reportAfterMs(property, this.#deps.heartbeatMs),
       inSeries: this.#series.has(name),
       text: undefined,
       at: 0,
@@ -183,10 +181,10 @@ export class Reporter {
   }
 
   #isDue(entry: Entry, text: string): boolean {
-    const { told, property, everyMs } = entry;
+    const { told, property, afterMs } = entry;
     if (told.text === undefined || property?.reportPolicy?.always === true) return true;
     if (told.text !== text && isNews(property, told.text, text)) return true;
-    return this.#deps.clock.monotonic() - told.at >= everyMs - SLACK_MS;
+    return this.#deps.clock.monotonic() - told.at >= afterMs;
   }
 
   #take(entry: Entry, due: 'value' | 'doubt'): void {

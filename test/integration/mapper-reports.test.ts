@@ -50,6 +50,12 @@ test('a value within the deadband goes out with the heartbeat', async (bench) =>
   assert.equal(texts(bench), ['20', '21', '21']);
 });
 
+test('a heartbeat between two collections goes out with the earlier one', async (bench) => {
+  await serve(bench, { heartbeatMs: 2500 });
+  await pass(bench, 6000);
+  assert.is(texts(bench).length, 4, 'at 0, 2, 4 and 6 s');
+});
+
 test('with mode always each collection is reported', async (bench) => {
   await serve(bench, { always: true });
   await pass(bench, 5000);
