@@ -90,6 +90,8 @@ export function sameValue(word: string, ...values: readonly [left: string, right
       const a = parseFloat64(left);
       const b = parseFloat64(right);
       if (a === undefined || b === undefined) return false;
+      // A float has 32 bits: 0.30000001 is the same one as 0.3.
+      if (valueTypeOf(word) === 'float' && Number.isFinite(a) && Math.fround(a) === Math.fround(b)) return true;
       // The slack of one part in 10^9 keeps 0.1-steps equal that binary floats put a hair apart.
       return a === b || (Number.isNaN(a) && Number.isNaN(b)) || Math.abs(a - b) <= tolerance * (1 + 1e-9);
     }

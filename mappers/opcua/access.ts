@@ -25,6 +25,9 @@ export interface BrowseStep {
 /** Beyond it nothing can be found within reason. */
 const LONGEST_PATH = 32;
 const LONGEST_NAME = 4096;
+/** As many bits as they have on the wire. */
+const HIGHEST_NAMESPACE = 0xffff;
+const HIGHEST_NUMBER = 0xffff_ffff;
 
 /** A node id wins over a browse name, which KubeEdge's mapper does not look at. Throws PROFILE_INVALID with the field. */
 export function readOpcuaAccess(input: Fields, at: string): OpcuaAccess {
@@ -55,10 +58,17 @@ export function stepText({ namespace, name }: BrowseStep): string {
   return namespace === undefined ? escaped : `${namespace}:${escaped}`;
 }
 
+/** Of a node id: without a namespace it is the standard's. */
+export function partsOf(nodeId: string): { uri?: string; namespace: number; identifier: string } {
+  const [, uri, number, identifier = nodeId] = /^ns(?:u=([^;]+)|=(\d{1,5}));(.*)$/s.exec(nodeId) ?? [];
+  return { ...(uri === undefined ? {} : { uri }), namespace: Number(number ?? 0), identifier };
+}
+
 function isNodeId(text: string): boolean {
-  const [, identifier = text] = /^ns(?:=\d{1,5}|u=[^;]+);(.*)$/s.exec(text) ?? [];
+  const { namespace, identifier } = partsOf(text);
+  if (namespace > HIGHEST_NAMESPACE) return false;
   return (
-    /^i=\d{1,10}$/.test(identifier) ||
+    (/^i=\d{1,10}$/.test(identifier) && Number(identifier.slice(2)) <= HIGHEST_NUMBER) ||
     /^s=./s.test(identifier) ||
     /^g=[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(identifier) ||
     /^b=[A-Za-z0-9+/]+={0,2}$/.test(identifier)

@@ -6,17 +6,18 @@ import type { Logger } from '#beehive/log.ts';
 import type { Connection, Point, PropertyValue, Reading, RequestOptions } from '../contract.ts';
 import { describeAccess, type OpcuaAccess } from './access.ts';
 import type { OpcuaLink } from './link.ts';
+import { encodeList } from './list.ts';
 import { NodeTable } from './nodes.ts';
+import { Reads } from './reads.ts';
 import type { ServerLink } from './server-link.ts';
 import { statusOf, statusText, writeFailure } from './status.ts';
 import { Subscriptions, type Watched } from './subscription.ts';
-import { decodeVariant, encodeVariant, nameOfType, stampOf } from './variant.ts';
+import { decodeVariant, encodeVariant, nameOfType, stampOf, type EncodedVariant } from './variant.ts';
 
 type OpcuaPoint = Point<OpcuaAccess>;
 
-/** What every server takes at once, unless it says otherwise. */
-const NODES_A_READ = 500;
 const USUAL_SAMPLING_MS = 1000;
+const REMEMBERED_LIMIT = 1000;
 /** A server whose clock is further from ours gives stamps that would be lies here. */
 const CLOCK_DIFFERENCE_MS = 5000;
 
@@ -26,9 +27,11 @@ export class OpcuaConnection implements Connection<OpcuaLink, OpcuaAccess> {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #nodes: NodeTable;
+  readonly #reads: Reads;
   readonly #subscriptions: Subscriptions;
   readonly #ends = new Set<() => void>();
-  #nodesARead = NODES_A_READ;
+  /** Of string properties, by the place of the node. */
+  readonly #written = new Map<string, { held: string; text: string }>();
   #trustsClock = false;
 
   constructor(link: ServerLink, { clock, log }: { clock: Clock; log: Logger }) {
@@ -37,6 +40,7 @@ export class OpcuaConnection implements Connection<OpcuaLink, OpcuaAccess> {
     this.#log = log;
     this.lost = link.lost;
     this.#nodes = new NodeTable(link);
+    this.#reads = new Reads(link);
     this.#subscriptions = new Subscriptions({ link, clock, log });
     link.onRepaired(() => void this.#afterRepair());
   }
@@ -53,34 +57,37 @@ export class OpcuaConnection implements Connection<OpcuaLink, OpcuaAccess> {
       if ('error' in node) readings.push(node);
       else found.push({ point, node });
     }
-    for (let from = 0; from < found.length;) {
-      const part = found.slice(from, from + this.#nodesARead);
-      const values = await this.#readNodes(
-        part.map(({ node }) => node),
-        signal,
-      );
-      // The server takes less at once: the same again, in smaller parts.
-      if (values === undefined) continue;
-      for (const [index, { point }] of part.entries()) readings.push(this.#reading(point, values[index], 'read'));
-      from += part.length;
-    }
+    const { AttributeIds } = this.#link.opcua;
+    const values = await this.#reads.values(
+      found.map(({ node }) => ({ nodeId: node, attributeId: AttributeIds.Value })),
+      signal,
+    );
+    for (const [index, { point }] of found.entries()) readings.push(this.#reading(point, values[index], 'read'));
     return readings;
   }
 
   async write(_link: OpcuaLink, { point, value }: { point: OpcuaPoint; value: PropertyValue }, { signal }: RequestOptions): Promise<void> {
     const place = describeAccess(point.access);
     const node = await this.#nodes.resolve(point.access, signal);
-    const type = await this.#nodes.typeOf(place, node, signal);
-    const variant = encodeVariant(place, type, value);
+    const { type, isList } = await this.#nodes.typeOf(place, node, signal);
+    const variant = isList ? encodeList(place, type, value) : encodeVariant(place, type, value);
     const { AttributeIds } = this.#link.opcua;
     const result = await this.#link.call(
       (session) => session.write({ nodeId: node, attributeId: AttributeIds.Value, value: { value: variant } }),
       signal,
     );
-    if (result.isGoodish() || result.name.startsWith('Good')) return;
+    if (result.isGoodish() || result.name.startsWith('Good')) return this.#remember(place, variant, value);
     const failure = writeFailure(place, result.name);
     if (result.name !== 'BadTypeMismatch') throw failure;
     throw new HiveletError('POINT_REJECTED', `${failure.message}; a ${nameOfType(type)} was written`, { facts: failure.facts });
+  }
+
+  /** The same time, the same list can be written in many ways: as long as the node holds what was written, it is shown as it was written. */
+  #remember(place: string, sent: EncodedVariant, value: PropertyValue): void {
+    const held = decodeVariant(sent, 'string');
+    if (typeof value !== 'string' || 'fault' in held) return void this.#written.delete(place);
+    if (this.#written.size >= REMEMBERED_LIMIT) this.#written.clear();
+    this.#written.set(place, { held: String(held.value), text: value });
   }
 
   async subscribe(
@@ -134,21 +141,6 @@ export class OpcuaConnection implements Connection<OpcuaLink, OpcuaAccess> {
     }
   }
 
-  /** Undefined when the server found it too much at once. */
-  async #readNodes(nodes: readonly NodeId[], signal: AbortSignal): Promise<DataValue[] | undefined> {
-    const { AttributeIds } = this.#link.opcua;
-    const asked = nodes.map((nodeId) => ({ nodeId, attributeId: AttributeIds.Value }));
-    try {
-      return await this.#link.call((session) => session.read(asked, 0), signal);
-    } catch (error) {
-      const status = isHiveletError(error) ? error.facts['status'] : undefined;
-      const isTooMuch = status === 'BadTooManyOperations' || status === 'BadResponseTooLarge' || status === 'BadEncodingLimitsExceeded';
-      if (!isTooMuch || nodes.length === 1) throw error;
-      this.#nodesARead = Math.max(1, Math.floor(nodes.length / 2));
-      return undefined;
-    }
-  }
-
   #reading(point: OpcuaPoint, value: DataValue | undefined, how: 'read' | 'pushed'): Reading {
     const { name } = point;
     const place = describeAccess(point.access);
@@ -157,22 +149,16 @@ export class OpcuaConnection implements Connection<OpcuaLink, OpcuaAccess> {
     if (status.isBad()) return { name, error: `${place}: ${statusText(bare(status.name))}`, answered: true };
     const decoded = decodeVariant(value.value, point.type);
     if ('fault' in decoded) return { name, error: `${place}: ${decoded.fault}`, answered: true };
-    const at = this.#stamp(value, how);
+    const at = this.#trustsClock ? stampOf(value, { how, latestMs: this.#clock.now() + CLOCK_DIFFERENCE_MS }) : undefined;
+    const written = point.type === 'string' ? this.#written.get(place) : undefined;
     return {
       name,
-      value: decoded.value,
+      value: written?.held === String(decoded.value) ? written.text : decoded.value,
       ...(how === 'read' ? { raw: this.#link.bytesOf(value.value) } : {}),
       ...(at === undefined ? {} : { at }),
       // Neither good nor bad.
       ...(status.isGoodish() ? {} : { quality: { word: 'stale', reason: statusText(bare(status.name)) } }),
     };
-  }
-
-  /** A value that was asked for is as old as the answer; one that is told when it changed. */
-  #stamp({ sourceTimestamp, serverTimestamp }: DataValue, how: 'read' | 'pushed'): number | undefined {
-    if (!this.#trustsClock) return undefined;
-    const [source, server] = [stampOf(sourceTimestamp), stampOf(serverTimestamp)];
-    return how === 'read' ? (server ?? source) : (source ?? server);
   }
 
   /** The server answers, and has the same time as we do. */

@@ -202,10 +202,14 @@ class Finder {
   }
 
   #property(variable: PlacedNode, seen: Seen): FoundProperty | undefined {
-    const dimensions = Number(seen.rank?.value.value ?? -1);
-    const type = dimensions < 0 ? types.get(Number(seen.value?.value.dataType)) : typeOfList(seen.value);
+    const { value } = seen;
     const flags = Number(seen.access?.value.value ?? 0);
-    if (type === undefined || seen.value?.statusCode.isBad() !== false || (flags & 1) === 0) return undefined;
+    if (value?.statusCode.isBad() !== false || (flags & 1) === 0) return undefined;
+    const dimensions = Number(seen.rank?.value.value ?? -1);
+    // A list is JSON in a text, where it is not too long for that.
+    const listType = 'value' in decodeVariant(value.value, 'string') ? 'string' : undefined;
+    const type = dimensions < 0 ? types.get(value.value.dataType) : listType;
+    if (type === undefined) return undefined;
     const description = textOf(seen.description) || (variable.displayName === variable.name ? '' : variable.displayName);
     return {
       name: this.#nameOf(variable.path),
@@ -271,11 +275,6 @@ interface Seen {
   low?: number;
   high?: number;
   unit?: string;
-}
-
-/** JSON in a text, where it is not too long for that. */
-function typeOfList(value: DataValue | undefined): ValueType | undefined {
-  return value !== undefined && 'value' in decodeVariant(value.value, 'string') ? 'string' : undefined;
 }
 
 function fit(text: string): string {

@@ -1,7 +1,7 @@
 /** Owns which node a visitor means on one server, and what type it takes: asked once, remembered as long as the session lasts. */
 import type { NodeId } from 'node-opcua-client';
 import { HiveletError, isHiveletError, messageOf } from '#beehive/errors.ts';
-import { describeAccess, stepText, type BrowseStep, type OpcuaAccess } from './access.ts';
+import { describeAccess, partsOf, stepText, type BrowseStep, type OpcuaAccess } from './access.ts';
 import type { ServerLink } from './server-link.ts';
 import { BUILT_IN } from './variant.ts';
 import { childrenOf, findByName, OBJECTS, type WalkedNode } from './walk.ts';
@@ -9,10 +9,16 @@ import { childrenOf, findByName, OBJECTS, type WalkedNode } from './walk.ts';
 /** More would mean that the devices of a server change all the time. */
 const REMEMBERED_LIMIT = 10_000;
 
+/** A built-in type, one of it or a list. */
+export interface Taken {
+  readonly type: number;
+  readonly isList: boolean;
+}
+
 export class NodeTable {
   readonly #link: ServerLink;
   readonly #nodes = new Map<string, NodeId>();
-  readonly #types = new Map<string, number>();
+  readonly #types = new Map<string, Taken>();
   readonly #children = new Map<string, readonly WalkedNode[]>();
   #namespaces: readonly string[] | undefined;
 
@@ -30,8 +36,8 @@ export class NodeTable {
     return found;
   }
 
-  /** The built-in type that the node takes. Throws POINT_REJECTED with the server's reason. */
-  async typeOf(place: string, node: NodeId, signal: AbortSignal): Promise<number> {
+  /** What is to be written to the node. Throws POINT_REJECTED with the server's reason. */
+  async typeOf(place: string, node: NodeId, signal: AbortSignal): Promise<Taken> {
     const key = node.toString();
     const known = this.#types.get(key);
     if (known !== undefined) return known;
@@ -51,12 +57,12 @@ export class NodeTable {
 
   async #byId(written: string, signal: AbortSignal): Promise<NodeId> {
     const { opcua } = this.#link;
-    const [, uri, identifier] = /^nsu=([^;]+);(.*)$/s.exec(written) ?? [];
+    const { uri, namespace, identifier } = partsOf(written);
     try {
-      if (uri === undefined || identifier === undefined) return opcua.coerceNodeId(written);
-      const index = (await this.#namespaceArray(signal)).indexOf(uri);
-      if (index < 0) throw rejected(`${written}: the server has no namespace ${uri}`);
-      return opcua.coerceNodeId(`ns=${index};${identifier}`);
+      const index = uri === undefined ? namespace : (await this.#namespaceArray(signal)).indexOf(uri);
+      if (index < 0) throw rejected(`${written}: the server has no namespace ${uri ?? ''}`);
+      // Given as a whole, an identifier that looks like another node id would be taken for that one.
+      return opcua.coerceNodeId(identifier, index);
     } catch (error) {
       if (isHiveletError(error)) throw error;
       throw rejected(`${written}: is no node id: ${messageOf(error)}`);
@@ -105,20 +111,19 @@ export class NodeTable {
     return children;
   }
 
-  async #askType(place: string, node: NodeId, signal: AbortSignal): Promise<number> {
+  async #askType(place: string, node: NodeId, signal: AbortSignal): Promise<Taken> {
     const { opcua } = this.#link;
     const { AttributeIds } = opcua;
     const attributes = [AttributeIds.DataType, AttributeIds.ValueRank].map((attributeId) => ({ nodeId: node, attributeId }));
     const [dataType, rank] = await this.#link.call((session) => session.read(attributes), signal);
     if (dataType === undefined || dataType.statusCode.isNotGood())
       throw rejected(`${place}: the server does not tell its data type (${dataType?.statusCode.name ?? 'no answer'})`);
-    const listed: unknown = rank?.value.value;
-    if (typeof listed === 'number' && listed >= 0)
-      throw rejected(`${place}: the node takes a list, which cannot be written from a property`);
+    const dimensions = Number(rank?.value.value ?? -1);
+    if (dimensions > 1) throw rejected(`${place}: the node takes a table, which cannot be written from a property`);
     const id = dataType.value.value as NodeId;
     const builtIn = await this.#link.call((session) => opcua.findBasicDataType(session, id), signal);
     // Number, Integer and their kin say nothing: what the node holds does.
-    return isConcrete(builtIn) ? builtIn : this.#heldType(place, node, signal);
+    return { type: isConcrete(builtIn) ? builtIn : await this.#heldType(place, node, signal), isList: dimensions >= 0 };
   }
 
   async #heldType(place: string, node: NodeId, signal: AbortSignal): Promise<number> {

@@ -5,7 +5,7 @@ import type * as Debug from 'node-opcua-debug';
 import type * as Whole from 'node-opcua';
 import type { Namespace, OPCUACertificateManager, OPCUAServer, OPCUAServerOptions, UAObject, Variant } from 'node-opcua';
 import { HiveletError, messageOf } from '#beehive/errors.ts';
-import type { BrowseStep } from './access.ts';
+import { partsOf, type BrowseStep } from './access.ts';
 import { silence } from './engine.ts';
 import type { SecurityModeName, SecurityPolicyName } from './link.ts';
 import type { BUILT_IN } from './variant.ts';
@@ -47,6 +47,8 @@ export interface OpcuaServerOptions {
   /** false: clients' certificates must be in its trust list. */
   readonly trustsAll?: boolean;
   readonly maxSubscriptions?: number;
+  /** How much it does at once, by the names that it shows them under; default: as much as is asked. */
+  readonly operationLimits?: Readonly<Partial<Record<'maxNodesPerRead' | 'maxNodesPerBrowse' | 'maxMonitoredItemsPerCall', number>>>;
   /** Of its certificate; default: this machine, from 2020 on, forty years. */
   readonly certificate?: {
     readonly hosts?: readonly string[];
@@ -122,7 +124,7 @@ async function silenceServer(server: OPCUAServer, on: boolean): Promise<void> {
 }
 
 function settingsOf(opcua: OpcuaWhole, options: OpcuaServerOptions): OPCUAServerOptions {
-  const { users = new Map<string, string>(), maxSubscriptions } = options;
+  const { users = new Map<string, string>(), maxSubscriptions, operationLimits } = options;
   return {
     serverInfo: { applicationUri: APPLICATION_URI, applicationName: { text: options.name ?? USUAL_NAME }, productUri: 'urn:hivelet' },
     userCertificateManager: managerOf(opcua, path.join(options.pkiDirectory, 'users'), true),
@@ -130,7 +132,10 @@ function settingsOf(opcua: OpcuaWhole, options: OpcuaServerOptions): OPCUAServer
     securityModes: (options.modes ?? ['None', 'Sign', 'SignAndEncrypt']).map((name) => opcua.MessageSecurityMode[name]),
     allowAnonymous: options.anonymous ?? users.size === 0,
     userManager: { isValidUser: (name: string, password: string) => users.has(name) && users.get(name) === password },
-    ...(maxSubscriptions === undefined ? {} : { serverCapabilities: { maxSubscriptions, maxSubscriptionsPerSession: maxSubscriptions } }),
+    serverCapabilities: {
+      ...(maxSubscriptions === undefined ? {} : { maxSubscriptions, maxSubscriptionsPerSession: maxSubscriptions }),
+      ...(operationLimits === undefined ? {} : { operationLimits }),
+    },
     isAuditing: false,
   };
 }
@@ -205,7 +210,7 @@ class AddressSpaceBuilder {
     const isFixed = node.set === undefined;
     const access = isFixed ? 'CurrentRead' : 'CurrentRead | CurrentWrite';
     const described = {
-      nodeId: node.nodeId ?? '',
+      nodeId: node.nodeId === undefined ? undefined : opcua.coerceNodeId(partsOf(node.nodeId).identifier, namespace.index),
       browseName: { namespaceIndex: name.namespace ?? namespace.index, name: name.name },
       dataType: node.dataType,
       ...(node.isList === true ? { valueRank: 1 } : {}),
@@ -215,7 +220,6 @@ class AddressSpaceBuilder {
       minimumSamplingInterval: 10,
       value: this.#binding(node),
     };
-    const options = node.nodeId === undefined ? { ...described, nodeId: undefined } : described;
     const analog =
       node.range === undefined
         ? undefined
@@ -223,8 +227,8 @@ class AddressSpaceBuilder {
             engineeringUnitsRange: node.range,
             ...(node.unit === undefined ? {} : { engineeringUnits: opcua.makeEUInformation(node.unit, node.unit, node.unit) }),
           };
-    if (analog === undefined) namespace.addVariable({ ...options, componentOf: parent });
-    else namespace.addAnalogDataItem({ ...options, ...analog, componentOf: parent });
+    if (analog === undefined) namespace.addVariable({ ...described, componentOf: parent });
+    else namespace.addAnalogDataItem({ ...described, ...analog, componentOf: parent });
   }
 
   #placed(node: ServedNode): { opcua: OpcuaWhole; name: BrowseStep; parent: UAObject; namespace: Namespace } {

@@ -1,5 +1,6 @@
 /** Owns what a server pushes: one subscription per publishing rate, shared by the devices of a session, with bounded queues everywhere. */
 import type { ClientMonitoredItemGroup, ClientSubscription, DataValue, NodeId } from 'node-opcua-client';
+import { abortable } from '#beehive/abortable.ts';
 import type { Clock, Timer } from '#beehive/clock.ts';
 import type { Logger } from '#beehive/log.ts';
 import type { Sampling } from '../contract.ts';
@@ -47,7 +48,7 @@ export class Subscriptions {
     { onChange, signal }: { onChange: OnChange; signal: AbortSignal },
   ): Promise<{ names: ReadonlySet<string>; end: () => Promise<void> }> {
     const rateMs = rateOf(items.map(({ sampling }) => sampling.everyMs));
-    const subscription = await this.#subscriptionOf(rateMs, signal);
+    const subscription = await abortable(this.#subscriptionOf(rateMs), signal);
     if (subscription === undefined) return { names: new Set(), end: () => Promise.resolve() };
     return subscription.watch(items, { onChange, signal });
   }
@@ -56,10 +57,11 @@ export class Subscriptions {
     for (const each of this.#byRate.values()) void each.then((subscription) => subscription?.stop());
   }
 
-  #subscriptionOf(rateMs: number, signal: AbortSignal): Promise<RateSubscription | undefined> {
+  /** Of all devices of the session: it does not end with the one that came first. */
+  #subscriptionOf(rateMs: number): Promise<RateSubscription | undefined> {
     const known = this.#byRate.get(rateMs);
     if (known !== undefined) return known;
-    const made = RateSubscription.create(this.#deps, rateMs, signal).catch((error: unknown) => {
+    const made = RateSubscription.create(this.#deps, rateMs).catch((error: unknown) => {
       this.#byRate.delete(rateMs);
       throw error;
     });
@@ -78,12 +80,13 @@ class RateSubscription {
   readonly #deps: SubscriptionsDeps;
   readonly #subscription: ClientSubscription;
   readonly #rateMs: number;
+  readonly #itemsARequest: number;
   readonly #unwatch: () => void;
   #silence: Timer | undefined;
   #isStopped = false;
 
   /** Undefined when the server has no subscriptions, or none left. */
-  static async create(deps: SubscriptionsDeps, rateMs: number, signal: AbortSignal): Promise<RateSubscription | undefined> {
+  static async create(deps: SubscriptionsDeps, rateMs: number): Promise<RateSubscription | undefined> {
     const { link, log } = deps;
     // The client refuses a keep-alive that a session might not live to see.
     const keepAliveMs = Math.min(KEEP_ALIVE_MS, link.sessionTimeoutMs / 3);
@@ -99,20 +102,25 @@ class RateSubscription {
             publishingEnabled: true,
             priority: 1,
           }),
-        signal,
+        link.closing,
       );
-      return new RateSubscription(deps, subscription, rateMs);
+      return new RateSubscription(deps, subscription, { rateMs, itemsARequest: await itemsARequest(link) });
     } catch (error) {
-      if (signal.aborted || !link.isUp) throw error;
+      if (!link.isUp) throw error;
       log.info('opcua.subscriptions.none', { url: link.url, error });
       return undefined;
     }
   }
 
-  private constructor(deps: SubscriptionsDeps, subscription: ClientSubscription, rateMs: number) {
+  private constructor(
+    deps: SubscriptionsDeps,
+    subscription: ClientSubscription,
+    { rateMs, itemsARequest }: { rateMs: number; itemsARequest: number },
+  ) {
     this.#deps = deps;
     this.#subscription = subscription;
     this.#rateMs = rateMs;
+    this.#itemsARequest = itemsARequest;
     const heard = (): void => this.#armSilence();
     subscription.on('keepalive', heard);
     subscription.on('received_notifications', heard);
@@ -130,15 +138,16 @@ class RateSubscription {
     const names = new Set<string>();
     const groups: ClientMonitoredItemGroup[] = [];
     let refused: Watched[] = [];
-    for (const batch of batchesOf(items)) {
+    for (const batch of batchesOf(items, this.#itemsARequest)) {
       const { taken, group } = await this.#create(batch, { onChange, signal });
       if (group !== undefined) groups.push(group);
       for (const { name } of taken) names.add(name);
       refused.push(...batch.filter((item) => !taken.includes(item)));
     }
-    // Not every node takes a deadband: texts have no distance, and a percentage needs a range.
-    refused = refused.filter(({ sampling }) => sampling.deadband !== undefined);
-    for (const batch of batchesOf(refused.map((item) => ({ ...item, sampling: { everyMs: item.sampling.everyMs } })))) {
+    // Not every node takes a deadband: texts have no distance.
+    refused = refused.filter(({ sampling }) => serverDeadband(sampling) !== undefined);
+    const plain = refused.map((item) => ({ ...item, sampling: { everyMs: item.sampling.everyMs } }));
+    for (const batch of batchesOf(plain, this.#itemsARequest)) {
       const { taken, group } = await this.#create(batch, { onChange, signal });
       if (group !== undefined) groups.push(group);
       for (const { name } of taken) names.add(name);
@@ -162,17 +171,18 @@ class RateSubscription {
     const { opcua } = link;
     const sampling = batch[0]?.sampling;
     if (sampling === undefined) return { taken: [] };
+    const deadband = serverDeadband(sampling);
     const parameters = {
       samplingInterval: sampling.everyMs,
       queueSize: Math.min(MOST_QUEUED, Math.max(1, Math.ceil(this.#rateMs / sampling.everyMs))),
       discardOldest: true,
-      ...(sampling.deadband === undefined
+      ...(deadband === undefined
         ? {}
         : {
             filter: new opcua.DataChangeFilter({
               trigger: opcua.DataChangeTrigger.StatusValue,
-              deadbandType: sampling.deadband.kind === 'percent' ? opcua.DeadbandType.Percent : opcua.DeadbandType.Absolute,
-              deadbandValue: sampling.deadband.value,
+              deadbandType: opcua.DeadbandType.Absolute,
+              deadbandValue: deadband,
             }),
           }),
     };
@@ -216,8 +226,25 @@ class RateSubscription {
   }
 }
 
+/**
+ * Half of it: a server tells what is more than this away from what it told last, the host counts from what it reported last, and a change of
+ * just the deadband is news. A percentage means the range of the node there and the value here, so that is left to the host.
+ */
+function serverDeadband({ deadband }: Sampling): number | undefined {
+  return deadband?.kind === 'absolute' ? deadband.value / 2 : undefined;
+}
+
+/** What is refused as too much leaves its items behind in the client, so the server is asked first. */
+async function itemsARequest(link: ServerLink): Promise<number> {
+  const { VariableIds, AttributeIds, coerceNodeId } = link.opcua;
+  const nodeId = coerceNodeId(VariableIds.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall);
+  const limit = await link.call((session) => session.read({ nodeId, attributeId: AttributeIds.Value }), link.closing);
+  const most: unknown = limit.value.value;
+  return typeof most === 'number' && most > 0 ? Math.min(most, ITEMS_A_REQUEST) : ITEMS_A_REQUEST;
+}
+
 /** Equal parameters and few enough for one request. */
-function batchesOf(items: readonly Watched[]): Watched[][] {
+function batchesOf(items: readonly Watched[], most: number): Watched[][] {
   const bySampling = new Map<string, Watched[]>();
   for (const item of items) {
     const key = JSON.stringify(item.sampling);
@@ -226,8 +253,6 @@ function batchesOf(items: readonly Watched[]): Watched[][] {
     else same.push(item);
   }
   return [...bySampling.values()].flatMap((same) =>
-    Array.from({ length: Math.ceil(same.length / ITEMS_A_REQUEST) }, (_, index) =>
-      same.slice(index * ITEMS_A_REQUEST, (index + 1) * ITEMS_A_REQUEST),
-    ),
+    Array.from({ length: Math.ceil(same.length / most) }, (_, index) => same.slice(index * most, (index + 1) * most)),
   );
 }

@@ -44,7 +44,7 @@ const integers: ReadonlyMap<number, readonly [least: bigint, most: bigint]> = ne
 ]);
 
 /** Lists longer than this make no text. */
-const LONGEST_LIST = 1000;
+export const LONGEST_LIST = 1000;
 const SCALAR = 0;
 const LARGEST_FLOAT = 3.4028234663852886e38;
 
@@ -62,10 +62,16 @@ export interface Held {
 export type Decoded = { readonly value: PropertyValue } | { readonly fault: string };
 
 export function decodeVariant({ dataType, value }: Held, type: ValueType): Decoded {
-  if (value === null || value === undefined) return { fault: 'the node holds no value' };
+  if (value === null || value === undefined) return emptyOf(dataType) ?? { fault: 'the node holds no value' };
   if (isList(value) && dataType !== BUILT_IN.ByteString && !isWideInteger(dataType, value)) return decodeList(dataType, value, type);
   const decoded = decodeScalar(dataType, value, type);
   return decoded === undefined ? { fault: `the node holds ${describeKind(dataType)}, which no property can` } : { value: decoded };
+}
+
+/** Texts and bytes of length zero are null on the wire of many servers. */
+function emptyOf(dataType: number): Decoded | undefined {
+  if (dataType === BUILT_IN.String || dataType === BUILT_IN.XmlElement) return { value: '' };
+  return dataType === BUILT_IN.ByteString ? { value: new Uint8Array() } : undefined;
 }
 
 function decodeScalar(dataType: number, held: unknown, type: ValueType): PropertyValue | undefined {
@@ -165,7 +171,8 @@ function describeKind(dataType: number): string {
 
 export interface EncodedVariant {
   readonly dataType: number;
-  readonly arrayType?: typeof SCALAR;
+  /** 1: a list. */
+  readonly arrayType?: typeof SCALAR | 1;
   readonly value: unknown;
 }
 
@@ -195,7 +202,7 @@ export function encodeVariant(place: string, dataType: number, value: PropertyVa
       return { dataType, value: encodeTime(value, refuse) };
     case BUILT_IN.Guid:
       if (!/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(textOf(value))) throw refuse('is no Guid');
-      return { dataType, value: textOf(value) };
+      return { dataType, value: textOf(value).toUpperCase() };
     default:
       throw new HiveletError(
         'POINT_REJECTED',
@@ -223,7 +230,9 @@ function wholeNumber(value: PropertyValue, refuse: Refuse): bigint {
   if (typeof value === 'bigint') return value;
   if (typeof value === 'boolean') return value ? 1n : 0n;
   if (typeof value === 'string') {
-    const whole = parseInt64(value.trim());
+    const text = value.trim();
+    // The upper half of UInt64 is beyond what an int holds.
+    const whole = parseInt64(text) ?? (/^\+?\d{1,20}$/.test(text) ? BigInt(text) : undefined);
     if (whole !== undefined) return whole;
   }
   const number = typeof value === 'number' ? value : typeof value === 'string' ? (parseFloat64(value.trim()) ?? NaN) : NaN;
@@ -263,8 +272,14 @@ function shown(value: PropertyValue): string {
   return typeof value === 'object' ? `${value.length} bytes` : JSON.stringify(String(value));
 }
 
-/** ms since 1970 of a stamp; undefined for the absent ones of OPC UA, which lie in 1601. */
-export function stampOf(stamp: DataValue['sourceTimestamp']): number | undefined {
-  const ms = stamp?.getTime();
-  return ms === undefined || Number.isNaN(ms) || ms <= 0 ? undefined : ms;
+/**
+ * ms since 1970: a value that was asked for is as old as the answer; one that is told when it changed. Nothing is later than `latestMs`: a
+ * source with a clock of its own may be years ahead although the server is not. Absent ones of OPC UA lie in 1601.
+ */
+export function stampOf(
+  { sourceTimestamp, serverTimestamp }: Pick<DataValue, 'sourceTimestamp' | 'serverTimestamp'>,
+  { how, latestMs }: { how: 'read' | 'pushed'; latestMs: number },
+): number | undefined {
+  const stamps = [sourceTimestamp?.getTime(), serverTimestamp?.getTime()];
+  return (how === 'read' ? stamps.reverse() : stamps).find((ms) => ms !== undefined && ms > 0 && ms <= latestMs);
 }

@@ -63,6 +63,8 @@ const nodes: ServedNode[] = [
   node({ name: 'ByteString', dataType: 'ByteString', value: Buffer.from([1, 2, 255]) }),
   node({ name: 'LocalizedText', dataType: 'LocalizedText', value: [] }),
   node({ name: 'list', dataType: 'Double', value: [1, 2.5, 3], isList: true, readOnly: true }),
+  node({ name: 'levels', dataType: 'Int64', value: [[0, 1], wide], isList: true }),
+  node({ name: 'ns=1;i=85', dataType: 'Double', value: 85 }),
   node({ name: 'fixed', dataType: 'Double', value: 7, readOnly: true }),
   node({ name: 'picky', dataType: 'Int16', value: 5 }),
   node({ name: 'twin', dataType: 'Double', value: 1, folder: 'Line/One' }),

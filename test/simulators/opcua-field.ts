@@ -2,6 +2,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import type { OpcuaServerOptions } from '#mappers/opcua/server.ts';
 import type { SecurityModeName, SecurityPolicyName } from '#mappers/opcua/link.ts';
 import { within } from '#test/support/until.ts';
 
@@ -18,6 +19,7 @@ export interface FieldOptions {
   anonymous?: boolean;
   trustsAll?: boolean;
   maxSubscriptions?: number;
+  operationLimits?: OpcuaServerOptions['operationLimits'];
   certificate?: { hosts?: string[]; ips?: string[]; fromMs?: number; days?: number };
   /** Of `stepMs` only these are left after a restart: as a server with another program. */
   without?: string[];

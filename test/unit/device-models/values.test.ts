@@ -63,6 +63,8 @@ test('two numbers within the tolerance are the same value', () => {
   assert.ok(sameValue('float', '21.3', '21.30', 0));
   assert.ok(sameValue('float', '21.34', '21.3', 0.05));
   assert.not(sameValue('float', '21.36', '21.3', 0.05));
+  assert.ok(sameValue('float', '0.30000001', '0.3'), 'one number of 32 bits');
+  assert.not(sameValue('double', '0.30000001', '0.3'));
   assert.ok(sameValue('int', '+5', '5', 0.5));
   assert.not(sameValue('int', '6', '5', 0.5));
   assert.not(sameValue('int', '9223372036854775807', '9223372036854775806', 0.5));

@@ -39,6 +39,8 @@ test('what names nothing is refused with field and remedy', () => {
     [{}, /^visitor of x: neither nodeID nor browseName is there; add nodeID/],
     [{ nodeID: 'Temperature' }, /^visitor of x\.nodeID: "Temperature" is no node id: write one such as/],
     [{ nodeID: 'ns=2;g=12' }, /is no node id/],
+    [{ nodeID: 'ns=65536;i=1' }, /is no node id/],
+    [{ nodeID: 'ns=2;i=4294967296' }, /is no node id/],
     [{ browseName: '///' }, /^visitor of x\.browseName: .* is no path/],
   ] as const)
     assert.throws(
