@@ -6,6 +6,7 @@ import { readProgramConfig, readProgramLine, type ProgramLine } from '#beehive/c
 import { HiveletError } from '#beehive/errors.ts';
 import type { Config } from '#beehive/config.ts';
 import type { Logger } from '#beehive/log.ts';
+import { dumpModulesOnSignal } from '#beehive/modules-dump.ts';
 import { programLogger, reportFailure, stopSignal } from '#beehive/program.ts';
 import { sdNotify } from '#beehive/sd-notify.ts';
 import { HIVELET_VERSION, VERSION } from '../edge/version.ts';
@@ -100,7 +101,7 @@ async function run(args: Arguments, log: Logger, start: (signal: AbortSignal) =>
     // That this runs is the proof: an API that is away is no reason to kill the process, and failed modules are restarted inside it.
     notify.watch(() => true);
     const name = args.program === 'cloud' ? 'cloudcore' : 'api';
-    process.on('SIGUSR2', () => log.info(`${name}.modules`, { ...running.health() }));
+    dumpModulesOnSignal({ log, event: `${name}.modules`, health: () => running.health() });
     const signal = await stopped;
     log.info(`${name}.stopping`, { signal });
     notify.stopping();

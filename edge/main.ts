@@ -1,6 +1,7 @@
 /** Owns the program edgecore: command line, composition of the modules, start and stop. */
 import { readProgramConfig, readProgramLine, type ProgramOptions } from '#beehive/command-line.ts';
 import { systemClock } from '#beehive/clock.ts';
+import { dumpModulesOnSignal } from '#beehive/modules-dump.ts';
 import { programLogger, reportFailure, stopSignal } from '#beehive/program.ts';
 import { sdNotify } from '#beehive/sd-notify.ts';
 import { join } from 'node:path';
@@ -35,7 +36,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const notify = sdNotify({ env: process.env, clock: systemClock, log, pid: process.pid });
   notify.ready(`node ${edge.node}, MQTT ${edge.mqtt.join(' ')}`);
   notify.watch(() => edge.health().ok);
-  process.on('SIGUSR2', () => log.info('edgecore.modules', { ...edge.health() }));
+  dumpModulesOnSignal({ log, event: 'edgecore.modules', health: () => edge.health() });
   const signal = await stopped;
   log.info('edgecore.stopping', { signal });
   notify.stopping();

@@ -1,5 +1,5 @@
 /** Proves on the shipped bundle what only a bundle can break: code that is loaded on demand. */
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -7,7 +7,7 @@ import { ask, watchMqtt } from '#test/support/edge.ts';
 import { needing, peerPath } from '#test/support/peers.ts';
 import { freePort } from '#test/support/ports.ts';
 import { runProcess, spawnProcess } from '#test/support/processes.ts';
-import { launcher } from '#test/support/programs.ts';
+import { createSite, launcher } from '#test/support/programs.ts';
 import { tempDir } from '#test/support/temp-dir.ts';
 
 const samples = join(import.meta.dirname, '../../device-models/samples');
@@ -52,6 +52,25 @@ test('the bundled programs print help, settings and versions, and name wrong usa
   assert.match(unknown.stderr, /modules\.eventBus\.mqttMod is not a setting; did you mean modules\.eventBus\.mqttMode\?/);
   const minimal = await runProcess({ command: launcher, args: ['edge', '--minconfig'] });
   assert.match(minimal.stdout, /mqttServerInternal: tcp:\/\/127\.0\.0\.1:1883/);
+});
+
+interface Dump {
+  modules: Record<string, { ok: boolean }>;
+  memory: { rssMib: number; heapMib: number };
+}
+
+test('SIGUSR2 tells how the modules are and what memory is left after a collection', async () => {
+  const site = await createSite(tempDir());
+  const programs = { cloudcore: await site.cloud(), edgecore: await site.edge() };
+  for (const [name, program] of Object.entries(programs)) {
+    process.kill(program.pid, 'SIGUSR2');
+    const { modules, memory } = JSON.parse(await program.line(`"event":"${name}.modules"`)) as Dump;
+    assert.ok(Object.values(modules).length > 5 && Object.values(modules).every(({ ok }) => ok), JSON.stringify(modules));
+    assert.ok(memory.heapMib > 1 && memory.heapMib < memory.rssMib, JSON.stringify(memory));
+    const flags = readFileSync(`/proc/${String(program.pid)}/cmdline`, 'utf8');
+    assert.match(flags, /--expose-gc/, 'which a collection needs');
+    await program.stop();
+  }
 });
 
 test.run();

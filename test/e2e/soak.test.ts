@@ -16,7 +16,7 @@ const LONG = process.env['SOAK'] === '1';
 const SEED = Number(process.env['SEED'] ?? 5);
 /** In the acts named, cloud and edge are killed as well; memory is compared between them. */
 const PLAN = LONG
-  ? { acts: 6, stormMs: 255_000, quietMs: 45_000, deadly: [0, 3] }
+  ? { acts: 6, stormMs: 255_000, quietMs: 30_000, deadly: [0, 3] }
   : { acts: 3, stormMs: 25_000, quietMs: 2000, deadly: [0] };
 /** In two minutes a process is not full-grown yet. */
 const GROWTH = LONG ? { share: 0.05, slackMib: 0 } : { share: 0.3, slackMib: 10 };
@@ -72,7 +72,8 @@ test(`all protocols through ${String(PLAN.acts)} storms of ${String(PLAN.stormMs
       const calmMs = performance.now();
       await wishes.arrived(CONVERGED_MS);
       story.push(`everything has arrived after ${String(Math.round(performance.now() - calmMs))} ms`);
-      await site.collected(PLAN.quietMs);
+      await pause(PLAN.quietMs);
+      await site.collectGarbage();
       const sizes = await memory.look(processesOf(site));
       console.log(`act ${String(act + 1)} of ${String(PLAN.acts)}: ${story.at(-1) ?? ''}; ${sizes.join(', ')}`);
     }

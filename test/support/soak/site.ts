@@ -79,20 +79,14 @@ export class SoakSite {
     await this.#kill(this.#edge);
   }
 
-  /** Until the cloud has collected its garbage, which it does in the quiet after a burst; at most so long, for there may have been no burst. */
-  async collected(limitMs: number): Promise<void> {
-    const before = await this.#collections();
-    const collected = async (): Promise<boolean> => (await this.#collections()) > before;
-    await until(collected, { what: 'a collection', deadlineMs: limitMs, everyMs: 1000 }).catch(() => undefined);
-  }
-
-  /** How often the cloud that runs has collected its garbage: it writes its modules into the log when it gets SIGUSR2. */
-  async #collections(): Promise<number> {
-    const dumps = (): string[] => (this.#cloud?.lines ?? []).filter((line) => line.includes('cloudcore.modules'));
-    const seen = dumps().length;
-    process.kill(this.cloudPid, 'SIGUSR2');
-    await until(() => dumps().length > seen, { what: 'the modules of the cloud in its log' });
-    return Number(/(\d+) collections/.exec(dumps().at(-1) ?? '')?.[1] ?? 0);
+  /** Has cloud and edge give back what is garbage: they do before they write their modules into the log. */
+  async collectGarbage(): Promise<void> {
+    for (const program of [this.#cloud, this.#edge]) {
+      const dumps = (): number => (program?.lines ?? []).filter((line) => line.includes('core.modules"')).length;
+      const seen = dumps();
+      process.kill(program?.pid ?? 0, 'SIGUSR2');
+      await until(() => dumps() > seen, { what: 'the modules of a program in its log' });
+    }
   }
 
   /** Processes of mappers: children of the edge. */
