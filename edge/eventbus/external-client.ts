@@ -31,6 +31,11 @@ export interface ExternalStats {
 
 const DEFAULT_BUFFER: OutboxLimits = { messages: 10_000, bytes: 8 * 1024 * 1024 };
 const RANDOM_LENGTH = 10;
+/** What people have to know who put two edgecores on one broker. */
+const SHARED = {
+  effect: 'each of them forwards the uploads of apps, so the cloud gets them once from each',
+  remedy: 'let apps upload through the embedded broker of one edgecore (mqttMode 1), or give each edgecore a broker of its own',
+};
 const NOBODY: ReadonlySet<string> = new Set();
 
 export class ExternalMqtt {
@@ -45,7 +50,10 @@ export class ExternalMqtt {
     this.#url = address.url;
     this.#log = log;
     const { sub, pub } = clientIds ?? { sub: `hub-client-sub-${randomText(clock)}`, pub: `hub-client-pub-${randomText(clock)}` };
-    this.#presence = node === undefined ? undefined : new ExternalPresence(node);
+    this.#presence =
+      node === undefined
+        ? undefined
+        : new ExternalPresence(node, (other) => log.warn('mqtt.external.shared', { url: address.url, other, ...SHARED }));
     this.#subscriber = new ExternalSubscriber({ clock, log, address, handler, clientId: sub, presence: this.#presence });
     this.#publisher = new ExternalPublisher({ clock, log, address, buffer, clientId: pub });
   }

@@ -12,9 +12,14 @@ export class ExternalPresence {
   readonly others = new Set<string>();
   readonly #topic: string;
   readonly #node: string;
+  readonly #onOther: (other: string) => void;
+  /** Those that were told of; a broker that comes and goes brings no new ones. */
+  readonly #told = new Set<string>();
 
-  constructor(node: string) {
+  /** `onOther` is called once for each. */
+  constructor(node: string, onOther: (other: string) => void = () => undefined) {
     this.#node = node;
+    this.#onOther = onOther;
     this.#topic = nodeTopic.connected(node);
   }
 
@@ -38,7 +43,14 @@ export class ExternalPresence {
     if (!topic.startsWith(prefix) || topic.includes('/', prefix.length)) return 'none';
     const node = topic.slice(prefix.length);
     if (payload.length === 0) this.others.delete(node);
-    else if (this.others.size < MAX_OTHERS) this.others.add(node);
+    else if (this.others.size < MAX_OTHERS) this.#add(node);
     return 'taken';
+  }
+
+  #add(node: string): void {
+    this.others.add(node);
+    if (this.#told.has(node) || this.#told.size >= MAX_OTHERS) return;
+    this.#told.add(node);
+    this.#onOther(node);
   }
 }

@@ -211,6 +211,13 @@ peerTest('two edgecores on one external broker: each answers for its own devices
   await b.stop();
   await alone();
   assert.match((await answers(mqtt, topic('b1', 'twin/update'), 'a1')).join(), '"code":404');
+  const told = a.log.filter(({ event }) => event === 'mqtt.external.shared');
+  assert.equal(
+    told.map(({ level, fields }) => [level, fields['other']]),
+    [['warn', 'edge-b']],
+    'once, although it came twice',
+  );
+  assert.match(String(told[0]?.fields['effect']), /forwards the uploads of apps, so the cloud gets them once from each/);
 });
 
 peerTest('a late will of a connection that was lost does not hide an edge that is back', async () => {
