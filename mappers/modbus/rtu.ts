@@ -50,8 +50,17 @@ async function checkDevice(path: string): Promise<void> {
   if (!target.startsWith('/dev/')) throw new HiveletError('PROFILE_INVALID', `${path} leads to ${target}, which is no serial port`);
 }
 
+/** What the system says of a port that cannot be opened, and what a person can do. */
+const remedies: readonly [says: RegExp, sentence: string][] = [
+  [/no such file/i, 'there is no such serial port: plug the adapter in, or write the name that it has now'],
+  [/permission denied/i, 'it may not be opened by this user: add the user to the group of the device file, often dialout'],
+  [/cannot lock/i, 'another program has it open: stop that one'],
+];
+
 function unusable(path: string, error: unknown): HiveletError {
-  return new HiveletError('DEVICE_UNREACHABLE', `${path}: ${messageOf(error)}`, { cause: error, facts: { address: path, refused: true } });
+  const said = messageOf(error);
+  const what = remedies.find(([says]) => says.test(said))?.[1] ?? said;
+  return new HiveletError('DEVICE_UNREACHABLE', `${path}: ${what}`, { cause: error, facts: { address: path, refused: true } });
 }
 
 interface Pending {

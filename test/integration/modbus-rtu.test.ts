@@ -156,7 +156,15 @@ test('a pulled cable ends the connection and what is under way; the port can be 
   const error = await within(read, { what: 'the read' });
   assert.ok(isHiveletError(error, 'DEVICE_UNREACHABLE'));
   await within(wire.connection.lost, { what: 'the loss' });
-  assert.ok(isHiveletError(await failure(open(wire.link)), 'DEVICE_UNREACHABLE'));
+  const gone = await failure(open(wire.link));
+  assert.ok(isHiveletError(gone, 'DEVICE_UNREACHABLE'));
+  assert.is(gone.message, `${wire.line.master}: there is no such serial port: plug the adapter in, or write the name that it has now`);
+});
+
+test('a port that another one has open is told as such', async (wire) => {
+  const error = await failure(open(wire.link));
+  assert.ok(isHiveletError(error, 'DEVICE_UNREACHABLE'));
+  assert.is(error.message, `${wire.line.master}: another program has it open: stop that one`);
 });
 
 test('a closed port is free for the next one', async (wire) => {
