@@ -73,8 +73,8 @@ test(`all protocols through ${String(PLAN.acts)} storms of ${String(PLAN.stormMs
       await wishes.arrived(CONVERGED_MS);
       story.push(`everything has arrived after ${String(Math.round(performance.now() - calmMs))} ms`);
       await pause(PLAN.quietMs);
-      await site.collectGarbage();
-      const sizes = await memory.look(processesOf(site));
+      const heaps = await site.collectGarbage();
+      const sizes = [...heaps, ...(await memory.look(processesOf(site)))];
       console.log(`act ${String(act + 1)} of ${String(PLAN.acts)}: ${story.at(-1) ?? ''}; ${sizes.join(', ')}`);
     }
     console.log(`seed ${String(SEED)}: ${String(story.length - 2 * PLAN.acts)} faults, ${String(wishes.count)} changes`);

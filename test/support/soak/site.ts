@@ -79,14 +79,18 @@ export class SoakSite {
     await this.#kill(this.#edge);
   }
 
-  /** Has cloud and edge give back what is garbage: they do before they write their modules into the log. */
-  async collectGarbage(): Promise<void> {
+  /** Has cloud and edge give back what is garbage: they do before they write their modules into the log. What is left in their heaps. */
+  async collectGarbage(): Promise<string[]> {
+    const heaps: string[] = [];
     for (const program of [this.#cloud, this.#edge]) {
-      const dumps = (): number => (program?.lines ?? []).filter((line) => line.includes('core.modules"')).length;
-      const seen = dumps();
+      const dumps = (): string[] => (program?.lines ?? []).filter((line) => line.includes('core.modules"'));
+      const seen = dumps().length;
       process.kill(program?.pid ?? 0, 'SIGUSR2');
-      await until(() => dumps() > seen, { what: 'the modules of a program in its log' });
+      await until(() => dumps().length > seen, { what: 'the modules of a program in its log' });
+      const { event, memory } = JSON.parse(dumps().at(-1) ?? '') as { event: string; memory: { heapMib: number } };
+      heaps.push(`${event.replace('.modules', '')} heap ${String(memory.heapMib)} MiB`);
     }
+    return heaps;
   }
 
   /** Processes of mappers: children of the edge. */
