@@ -58,10 +58,14 @@ interface Tracked {
   /** Hash of the desired values, and when (monotonic) it last changed. */
   desired: string;
   desiredAtMs: number;
+  /** The same of the state's last change. */
+  flippedAtMs: number;
 }
 
 /** So long after a change of desired values the status follows each second. */
 const BRISK_MS = 30_000;
+/** A device that went away, or came back, is shown so within a second, however chatty its values were. Long enough for that one write. */
+const FLIP_MS = 2000;
 const MAX_STATE_LENGTH = 64;
 
 export class Reported {
@@ -180,9 +184,12 @@ export class Reported {
     if (typeof state !== 'string' || state === '' || state.length > MAX_STATE_LENGTH) return { refused: 'device.state is not a word' };
     const reason = textOf(device?.['reason']);
     const version = fieldsOf(body.content['hivelet'])?.['version'];
-    const { report } = this.#track(body.view);
+    const tracked = this.#track(body.view);
+    const { report } = tracked;
+    const before = report.state?.state;
     const said: DeviceState = { state, ...(reason === undefined || reason === '' ? {} : { reason: reason.slice(0, 500) }) };
     const newer = report.takeState(said, { store: from.store, version: typeof version === 'number' ? version : undefined });
+    if (newer && state !== before) tracked.flippedAtMs = this.#options.clock.monotonic();
     if (newer && /^(online|ok)$/i.test(state)) report.lastSeenMs = this.#options.clock.now();
     this.#writer.touch(body.view.key, { receipt: this.#receipt(from, message) });
     return undefined;
@@ -195,7 +202,8 @@ export class Reported {
   #brisk(key: string): boolean {
     const view = this.#options.book.view(key);
     const tracked = view === undefined ? undefined : this.#tracked.get(view.uid);
-    return tracked !== undefined && this.#options.clock.monotonic() - tracked.desiredAtMs < BRISK_MS;
+    const now = this.#options.clock.monotonic();
+    return tracked !== undefined && (now - tracked.desiredAtMs < BRISK_MS || now - tracked.flippedAtMs < FLIP_MS);
   }
 
   #plan(key: string, object: KubeObject): ReturnType<typeof planStatus> {
@@ -234,7 +242,13 @@ export class Reported {
   #track(view: DeviceView): Tracked {
     let tracked = this.#tracked.get(view.uid);
     if (tracked === undefined) {
-      tracked = { report: new DeviceReport(), progress: new DesiredProgress(), desired: view.desired, desiredAtMs: -Infinity };
+      tracked = {
+        report: new DeviceReport(),
+        progress: new DesiredProgress(),
+        desired: view.desired,
+        desiredAtMs: -Infinity,
+        flippedAtMs: -Infinity,
+      };
       this.#tracked.set(view.uid, tracked);
     }
     return tracked;

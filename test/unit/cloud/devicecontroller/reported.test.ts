@@ -121,6 +121,26 @@ test('reaching a desired value goes to the API at once, other changes within the
   assert.is(value('setpoint'), '21');
 });
 
+test('a chatty device that goes away is shown so within a second', async () => {
+  const { clock, reported, apply, node, status, value } = rig();
+  apply();
+  const state = (word: string): unknown => reported.receive(node(), message('device/thermo/state/update', { device: { state: word } }));
+  state('online');
+  let second = 0;
+  const chat = async (): Promise<void> => {
+    reported.receive(node(), twinReport({ temperature: String(++second) }, second));
+    await clock.advance(1000);
+  };
+  while (second < 60) await chat();
+  // Until a value was just written, so that the next may have to wait for long.
+  for (let held = value('temperature'); value('temperature') === held;) await chat();
+  await chat();
+  assert.is.not(value('temperature'), String(second), 'values are held back');
+  state('offline');
+  await clock.advance(1000);
+  assert.equal([status().state, value('temperature')], ['offline', String(second)]);
+});
+
 test('a status that somebody wrote over heals', async () => {
   const { clock, reported, apply, node, value } = rig();
   apply();
