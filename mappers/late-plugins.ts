@@ -37,6 +37,7 @@ export class LatePlugins {
   }
 
   #lookLater(): void {
+    this.#timer?.cancel();
     this.#pauses ??= backoff(FIRST_LOOK_MS, LAST_LOOK_MS, () => this.#clock.random());
     this.#timer = this.#clock.timer(this.#pauses.next().value, () => {
       if (this.#look()) this.#pauses = undefined;

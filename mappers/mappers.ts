@@ -11,7 +11,7 @@ import type { Keepers, KeepersOptions } from './isolation/keepers.ts';
 import type { KeeperStatus } from './isolation/keeper.ts';
 import type { MapperPort } from './isolation/session.ts';
 import { LatePlugins } from './late-plugins.ts';
-import { placesOf, type Place } from './placement.ts';
+import { placedInVain, placesOf, type Place } from './placement.ts';
 
 /** The broker's port: for the mappers inside by `publish`, for processes by `commit`. */
 export type NodePort = MapperPort & { publish(topic: string, payload: string): void };
@@ -73,6 +73,8 @@ class NodeMappers implements Mappers {
   #table: ReadonlyMap<string, PluginRow>;
   #places: ReadonlyMap<string, Place>;
   readonly #inside: MapperHost;
+  /** What the host inside may load: protocol -> loader. */
+  readonly #loaders = new Map<string, PluginLoader>();
   /** Device -> its plugin where that has a process of its own, undefined where it is served inside. */
   readonly #homes = new Map<string, Outside | undefined>();
   /** Plugin inside -> whether its code is in, or why not. */
@@ -89,6 +91,7 @@ class NodeMappers implements Mappers {
     this.#options = options;
     this.#table = options.table ?? createPluginTable(options.plugins);
     this.#places = placesOf(this.#table, options.placement);
+    for (const [protocol, row] of this.#table) this.#loaders.set(protocol, this.#noted(row));
     const { heartbeatMs } = options;
     this.#inside = createMapperHost({
       definitions: {
@@ -99,7 +102,7 @@ class NodeMappers implements Mappers {
         },
       },
       mqtt: options.port(),
-      plugins: new Map([...this.#table].map(([protocol, row]) => [protocol, this.#noted(row)])),
+      plugins: this.#loaders,
       ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
     });
   }
@@ -107,6 +110,8 @@ class NodeMappers implements Mappers {
   async start(context: Context): Promise<void> {
     this.#context = context;
     this.#late = new LatePlugins(context.clock, () => this.#lookAgain());
+    for (const protocol of placedInVain(this.#table, this.#options.placement))
+      context.log.warn('mapper.placement.unused', { protocol, reason: 'no plugin serves it: it counts when one is installed' });
     await this.#inside.start(context);
     this.#unwatch = this.#options.definitions.onChange((change) => this.#route(change));
     for (const profile of this.#options.definitions.list()) this.#route({ kind: 'set', profile });
@@ -223,7 +228,12 @@ class NodeMappers implements Mappers {
     const unserved = this.#options.definitions.list().filter((profile) => this.#isUnserved(profile));
     this.#table = new Map([...this.#table, ...come]);
     this.#places = placesOf(this.#table, this.#options.placement);
-    for (const profile of unserved) if (!this.#isUnserved(profile)) this.#route({ kind: 'set', profile });
+    for (const [protocol, row] of come) this.#loaders.set(protocol, this.#noted(row));
+    for (const profile of unserved.filter((each) => !this.#isUnserved(each))) {
+      // Taken from who only said that nobody serves it.
+      this.#route({ kind: 'removed', name: profile.name });
+      this.#route({ kind: 'set', profile });
+    }
     return true;
   }
 

@@ -20,7 +20,7 @@ interface Room {
 
 const test = suite<Room>('late plugin');
 
-test.before.each(async (room) => {
+async function begin(room: Room, placement: Record<string, string>): Promise<void> {
   room.folder = path.join(tempDir(), 'plugins');
   room.device = await startThermometer();
   room.world = new MapperWorld({
@@ -32,10 +32,10 @@ test.before.each(async (room) => {
         properties: [property('thermometer', 'temperature', { config: { value: 'temperature' } })],
       }),
     ],
-    processes: { placement: {}, plugins: { externalFolder: room.folder }, processes: { lingerMs: 100 } },
+    processes: { placement, plugins: { externalFolder: room.folder }, processes: { lingerMs: 100 } },
   });
   await room.world.start();
-});
+}
 
 test.after.each(async ({ world, device }) => {
   await world.stop();
@@ -52,6 +52,7 @@ const state = ({ world }: Room, word: string, reason: RegExp): Promise<true> =>
   );
 
 test('one that comes after its device, and cannot be used at first', async (room) => {
+  await begin(room, {});
   const { world, folder } = room;
   await state(room, 'unknown', /^no mapper plugin serves the protocol Thermometer here \(there are modbus, /);
   const file = path.join(folder, 'thermometer/plugin.js');
@@ -65,6 +66,17 @@ test('one that comes after its device, and cannot be used at first', async (room
   assert.equal(world.broker.updates('hall').at(-1), { temperature: '21.5' });
   const status = world.mappers?.plugins().find(({ name }) => name === 'thermometer');
   assert.equal([status?.placement, status?.loaded, status?.restarts, status?.devices], ['child', true, 0, 1]);
+});
+
+test('one that is to run inside, as the configuration said before it was there', async (room) => {
+  await begin(room, { thermometer: 'inside' });
+  const { world, folder } = room;
+  await state(room, 'unknown', /^no mapper plugin serves the protocol Thermometer here/);
+  assert.is(world.events('mapper.placement.unused').length, 1);
+  await installThermometer(folder);
+  await state(room, 'online', /^$/);
+  const status = world.mappers?.plugins().find(({ name }) => name === 'thermometer');
+  assert.equal([status?.placement, status?.loaded, status?.devices, status?.pid], ['inside', true, 1, undefined]);
 });
 
 test.run();

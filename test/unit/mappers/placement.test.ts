@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { isHiveletError } from '#beehive/errors.ts';
 import { createPluginTable } from '#mappers/index.ts';
-import { placesOf } from '#mappers/placement.ts';
+import { placedInVain, placesOf } from '#mappers/placement.ts';
 
 const table = createPluginTable();
 
@@ -19,11 +19,23 @@ test('the configuration wins, by any name of the protocol and in any case', () =
   assert.is(placesOf(table, { modbus: 'child' }).get('iio'), 'inside');
 });
 
+test('a plugin that is not there may come later: its place changes nothing else', () => {
+  assert.equal(placesOf(table, { X10: 'inside' }), placesOf(table, {}));
+  assert.equal(placedInVain(table, { X10: 'inside', 'Modbus-TCP': 'child' }), ['X10']);
+  const later = new Map([...table, ['x10', { ...table.get('modbus')!, plugin: 'x10', placement: 'child' }]] as const);
+  assert.is(placesOf(later, { X10: 'inside' }).get('x10'), 'inside');
+});
+
 for (const [what, wanted, message] of [
   [
-    'a protocol that there is not',
-    { x10: 'child' },
-    /^modules\.mapperHost\.placement\.x10 is no protocol that a plugin serves; use modbus, /,
+    'a protocol with a typing error',
+    { blutooth: 'child' },
+    /^modules\.mapperHost\.placement\.blutooth is no protocol that a plugin serves; did you mean bluetooth\?$/,
+  ],
+  [
+    'a service of a plugin that is not there',
+    { x10: 'service' },
+    /^modules\.mapperHost\.placement\.x10 cannot be service: the plugin x10 has files in the data directory; use child$/,
   ],
   ['a place that there is not', { modbus: 'outside' }, /^modules\.mapperHost\.placement\.modbus is "outside"; use inside, child, service$/],
   [
