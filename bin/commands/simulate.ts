@@ -35,6 +35,8 @@ export const command: Command = {
     const kind = kinds.find(({ name }) => name === args[0]);
     if (kind === undefined) throw new HiveletError('USAGE', `there is no simulator ${args[0] ?? ''}: write one of ${names.join(', ')}`);
     const log = loggerOf(invocation);
+    // The first start of an OPC UA server makes its certificate, which takes seconds.
+    invocation.io.progress?.(`${kind.name} is starting`);
     const simulated = await kind.start({ ...invocation, log, profiles: profilesOf(kind, invocation, log) });
     const deaf = mayRead(process.stdin) ? listenForFaults(process.stdin, simulated, log) : () => undefined;
     try {
