@@ -52,7 +52,11 @@ test('a board that is not there is refused by name', async () => {
 });
 
 test('cloud and api become cloudcore, everything else the command line', async () => {
-  assert.equal(await launched(['cloud', '--config', 'x']), ['cloudcore.js', ['--expose-gc'], ['--config', 'x']]);
+  assert.equal(await launched(['cloud', '--config', 'x']), [
+    'cloudcore.js',
+    ['--expose-gc', '--heap-growing-percent=50'],
+    ['--config', 'x'],
+  ]);
   assert.equal(await launched(['api', '--data-dir', 'y']), ['cloudcore.js', [], ['api', '--data-dir', 'y']]);
   assert.equal(await launched(['get', 'twins']), ['hivelet.js', [], ['get', 'twins']]);
   assert.equal(await launched([]), ['hivelet.js', [], []]);
