@@ -101,14 +101,12 @@ export class PlayedTag {
 
   step(): void {
     const changed = new Set(this.values.step());
-    for (const [uuid, places] of this.#places)
-      if (places.some(({ property }) => changed.has(property.name)))
-        this.peripheral.bearer?.notify(this.#handles.get(uuid) ?? 0, this.#bytes(uuid));
+    for (const [uuid, places] of this.#places) if (places.some(({ property }) => changed.has(property.name))) this.#tell(uuid);
   }
 
   /** Tells what was put by hand, too. */
   show(): void {
-    for (const uuid of this.#places.keys()) this.peripheral.bearer?.notify(this.#handles.get(uuid) ?? 0, this.#bytes(uuid));
+    for (const uuid of this.#places.keys()) this.#tell(uuid);
   }
 
   #add(property: PropertyProfile): void {
@@ -144,8 +142,7 @@ export class PlayedTag {
   }
 
   #read(uuid: string): Buffer {
-    if ((this.#places.get(uuid) ?? []).some(({ property }) => this.values.isRefused(property.name)))
-      throw new AttError(ATT_ERROR.READ_NOT_PERMITTED);
+    if (this.#isRefused(uuid)) throw new AttError(ATT_ERROR.READ_NOT_PERMITTED);
     return this.#bytes(uuid);
   }
 
@@ -189,6 +186,15 @@ export class PlayedTag {
         throw new AttError(ATT_ERROR.APPLICATION);
       }
     }
-    this.peripheral.bearer?.notify(this.#handles.get(uuid) ?? 0, this.#bytes(uuid));
+    this.#tell(uuid);
+  }
+
+  /** What is refused is not told, either. */
+  #tell(uuid: string): void {
+    if (!this.#isRefused(uuid)) this.peripheral.bearer?.notify(this.#handles.get(uuid) ?? 0, this.#bytes(uuid));
+  }
+
+  #isRefused(uuid: string): boolean {
+    return (this.#places.get(uuid) ?? []).some(({ property }) => this.values.isRefused(property.name));
   }
 }

@@ -141,7 +141,7 @@ async function oneReading({ connection, binding, bound }: Reader, clock: Clock, 
   const stop = AbortSignal.any([signal, done.signal]);
   let settle: (outcome: Reading | Silent) => void = () => undefined;
   const pushed = new Promise<Reading | Silent>((resolve) => (settle = resolve));
-  const timer = clock.timer(PUSH_PATIENCE_MS, () => settle({ name, silent: true }));
+  const timer = clock.timer(PUSH_PATIENCE_MS, () => settle(reading === undefined ? { name, silent: true } : unread));
   signal.addEventListener('abort', () => settle(unread), { once: true });
   try {
     const names = await connection.subscribe(binding.link, [point], (readings) => readings.slice(0, 1).forEach(settle), stop);
