@@ -127,7 +127,7 @@ class RateSubscription {
     subscription.on('error', () => undefined);
     subscription.on('internal_error', (error) => deps.log.debug('opcua.subscription.error', { error }));
     subscription.on('terminated', () => this.#isStopped || deps.link.giveUp('the server ended the subscription'));
-    this.#unwatch = deps.link.onRepaired(() => this.#checkItems());
+    this.#unwatch = deps.link.onRepaired(() => void this.#checkItems());
     heard();
   }
 
@@ -207,11 +207,26 @@ class RateSubscription {
     }
   }
 
-  /** What was there before a restart of the server may be gone: then everything is looked up anew. */
-  #checkItems(): void {
+  /** What was there before a restart of the server may be gone, or was not made anew: then everything is looked up again. */
+  async #checkItems(): Promise<void> {
     this.#armSilence();
+    const { link } = this.#deps;
     const items = Object.values(this.#subscription.monitoredItems);
-    if (items.some(({ statusCode }) => statusCode.isBad())) this.#deps.link.giveUp('the server no longer has a node that it pushed');
+    if (items.some(({ statusCode }) => statusCode.isBad())) return link.giveUp('the server no longer has a node that it pushed');
+    const held = await this.#held();
+    const wanted = Math.min(items.length, Object.keys(this.#subscription.monitoredItems).length);
+    if (held !== undefined && held < wanted) link.giveUp('the subscription came back without its nodes');
+  }
+
+  /** How many nodes the subscription has by what the server says; undefined when it does not. */
+  async #held(): Promise<number | undefined> {
+    const { link } = this.#deps;
+    try {
+      const { serverHandles } = await link.call(() => this.#subscription.getMonitoredItems(), link.closing);
+      return serverHandles.length;
+    } catch {
+      return undefined;
+    }
   }
 
   #armSilence(): void {
