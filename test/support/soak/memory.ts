@@ -1,5 +1,6 @@
 /** Owns whether memory grows: what each process holds in the quiet after a storm, compared within its own life. */
 import { readFileSync } from 'node:fs';
+import { uptime } from 'node:os';
 import { rssOf } from './site.ts';
 import { pause } from './storm.ts';
 
@@ -11,6 +12,8 @@ export interface Life {
   readonly pid: number;
   /** The median of each quiet, MiB. */
   readonly rssMib: number[];
+  /** How old it was then, ms. */
+  readonly agesMs: number[];
 }
 
 export class Memory {
@@ -34,8 +37,9 @@ export class Memory {
       const values = (seen.get(name) ?? []).sort((a, b) => a - b);
       const median = values[values.length >> 1];
       if (median === undefined) continue;
-      const life = this.#lives.get(pid) ?? { name, pid, rssMib: [] };
+      const life = this.#lives.get(pid) ?? { name, pid, rssMib: [], agesMs: [] };
       life.rssMib.push(Math.round(median * 10) / 10);
+      life.agesMs.push(ageOf(pid));
       this.#lives.set(pid, life);
     }
     return this.lives
@@ -43,15 +47,25 @@ export class Memory {
       .map(({ name, rssMib }) => `${name} ${String(rssMib.at(-1))} MiB`);
   }
 
-  /** Those that hold more at their end than after their first storm: more than `share` and `slackMib` more. */
-  growths({ share, slackMib }: { share: number; slackMib: number }): string[] {
-    return this.lives.flatMap(({ name, pid, rssMib }) => {
-      const [first] = rssMib;
+  /** Those that hold more at their end than after the first storm that saw them full-grown: more than `share` and `slackMib` more. */
+  growths({ share, slackMib, grownMs }: { share: number; slackMib: number; grownMs: number }): string[] {
+    return this.lives.flatMap(({ name, pid, rssMib, agesMs }) => {
+      const first = rssMib[agesMs.findIndex((ageMs) => ageMs >= grownMs)];
       const last = rssMib.at(-1);
       if (first === undefined || last === undefined || last <= first * (1 + share) + slackMib) return [];
       return [`${name} (${String(pid)}) grew: ${rssMib.join(', ')} MiB`];
     });
   }
+}
+
+/** Since the process was started, ms: field 22 of its stat, in ticks of 10 ms after the machine was started. */
+function ageOf(pid: number): number {
+  const startTicks = Number(
+    readFileSync(`/proc/${String(pid)}/stat`, 'utf8')
+      .split(') ')[1]
+      ?.split(' ')[19],
+  );
+  return uptime() * 1000 - startTicks * 10;
 }
 
 /** What a mapper's process calls itself: the last word of its command line. */
