@@ -1,4 +1,4 @@
-// timeout: 240s
+// timeout: 420s
 /** Proves that an OPC UA session goes on: values pushed and polled, 1,000 nodes, restarts of the server, a lost link, a server without subscriptions. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
