@@ -20,12 +20,14 @@ export interface WindowBounds {
   ageMs: number;
 }
 
+const CUT = 8;
+
 export const DEFAULT_BOUNDS: WindowBounds = { events: 10_000, size: 8 * 1024 * 1024, ageMs: 10 * 60_000 };
 
 export class WatchWindow {
   readonly #bounds: WindowBounds;
   #events: StoreEvent[] = [];
-  /** Events before this index are gone; the array is cut when half of it is. */
+  /** Events before this index are gone; the array is cut when an eighth of it is, for until then it holds them. */
   #head = 0;
   #size = 0;
   #floor: number;
@@ -77,7 +79,7 @@ export class WatchWindow {
     this.#floor = first.revision;
     this.#size -= weightOf(first.object, first.previous);
     this.#head += 1;
-    if (this.#head * 2 > this.#events.length) {
+    if (this.#head * CUT > this.#events.length) {
       this.#events = this.#events.slice(this.#head);
       this.#head = 0;
     }

@@ -1,5 +1,7 @@
 /** The store: one revision counter, commit before anybody sees it, and the window of past events. */
 import path from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { silentLogger } from '#beehive/log.ts';
@@ -12,6 +14,9 @@ import { FakeClock } from '../../../support/fake-clock.ts';
 import { tempDir } from '../../../support/temp-dir.ts';
 
 const RESOURCE = 'configmaps';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 function configMap(name: string, data: Record<string, string> = {}): KubeObject {
   return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace: 'default', uid: `uid-${name}` }, data };
@@ -189,6 +194,22 @@ test('the window forgets by count, by size and by age, and says from where it is
   window.expire(156);
   assert.is(window.length, 0);
   assert.is(window.floor, 105);
+});
+
+test('what the window forgot is garbage', async () => {
+  const window = new WatchWindow(0, { events: 100, size: 1_000_000, ageMs: 50 });
+  const kept: WeakRef<StoreEvent>[] = [];
+  for (let revision = 1; revision <= 140; revision++) {
+    const each = event(revision);
+    kept.push(new WeakRef(each));
+    window.push(each);
+  }
+  // A WeakRef holds its target until the task ends that made it.
+  await new Promise((resolve) => setImmediate(resolve));
+  collectGarbage();
+  const alive = kept.filter((each) => each.deref() !== undefined).length;
+  assert.is(window.length, 100);
+  assert.ok(alive <= 115, `${String(alive)} events are alive`);
 });
 
 test.run();
