@@ -39,8 +39,8 @@ bench: dist/.built ## the figures of docs/performance.md, one JSON line each
 prove: $(INSTALLED) ## takes each security check out of a copy of the sources and sees the tests fail
 	@$(NODE) test/support/mutations/prove.ts $(ARGS)
 
-soak: dist/.built ## the long forms of the tests that run for two minutes in `make test`
-	@SOAK=1 $(NODE) test/run.ts --timeout=86400 soak replicas $(ARGS)
+soak: dist/.built ## the long forms (half an hour, five minutes) of two tests of `make test`
+	@SOAK=1 $(NODE) test/run.ts --live --timeout=86400 e2e/soak e2e/replicas $(ARGS)
 
 clean: ## remove what was built, the packages, and the demo's data
 	rm -rf dist node_modules .hivelet

@@ -24,8 +24,15 @@ const OUTPUT_LIMIT = 2 * 1024 * 1024;
 
 const preload = pathToFileURL(path.join(import.meta.dirname, 'preload.ts')).href;
 
-/** Resolves when the file and everything it started are gone; never rejects. Aborting ends the file at once. */
-export async function runTestFile(root: string, file: TestFile, signal?: AbortSignal): Promise<FileResult> {
+export interface RunOptions {
+  /** Aborting it ends the file at once. */
+  signal?: AbortSignal;
+  /** Gets what the file prints, as it comes. */
+  live?: (chunk: string) => void;
+}
+
+/** Resolves when the file and everything it started are gone; never rejects. */
+export async function runTestFile(root: string, file: TestFile, { signal, live }: RunOptions = {}): Promise<FileResult> {
   const started = performance.now();
   const id = randomUUID();
   const temp = mkdtempSync(path.join(os.tmpdir(), 'hvt-'));
@@ -46,6 +53,7 @@ export async function runTestFile(root: string, file: TestFile, signal?: AbortSi
     setTimeout(() => killAll(groupId, id), TERM_GRACE_MS).unref();
   };
   const collect = (chunk: string): void => {
+    live?.(chunk);
     output = (output + chunk).slice(-OUTPUT_LIMIT);
     if (/^ {2}Duration: /m.test(chunk))
       lingering ??= setTimeout(() => end('still running 10 s after its last test: something is left open'), LINGER_MS);

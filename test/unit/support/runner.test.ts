@@ -63,6 +63,12 @@ test('a file with real processes that failed is run once more alone; what passes
   assert.match(finished.stdout, /^UNSTEADY test\/e2e\/unsteady\.test\.ts: failed at first, passed alone$/m);
 });
 
+test('--live shows what the files print, and gives no second look', async () => {
+  const finished = await run(['--live', '--e2e', 'unsteady'], { UNSTEADY_MARKER: path.join(tempDir(), 'marker') });
+  assert.match(finished.stdout, /^ {2}Total: {5}1$/m, "the file's own words");
+  assert.is(lastLine(finished), '0 passed, 1 failed, 0 skipped');
+});
+
 test('what fails again has failed', async () => {
   const finished = await run(['--e2e', 'failing']);
   assert.is(lastLine(finished), '0 passed, 1 failed, 0 skipped');
