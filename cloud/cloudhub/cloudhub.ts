@@ -33,7 +33,10 @@ export interface CloudHubOptions {
   revoked?: (node: string, fingerprint: string) => string | undefined;
   /** uid of Namespace kube-system while nodes may connect; undefined while the controllers are not ready. */
   clusterUid: () => string | undefined;
-  /** May the node be served by this replica? Nothing is read from it before. Must not reject. Absent: every node that may connect. */
+  /**
+   * May the node be served by this replica? Nothing is read from it before, nor taken before it answers a ping after that. Must not reject.
+   * Absent: every node that may connect.
+   */
   admit?: (link: NodeLink) => Promise<boolean>;
   /** A node is connected; it ends with `link.signal`. */
   connected: (link: NodeLink) => void;
@@ -215,7 +218,7 @@ export class CloudHub implements Module {
     socket.pause();
     void admit(link).then((admitted) => {
       if (link.signal.aborted) return;
-      if (admitted) serve();
+      if (admitted) link.prove(serve);
       else link.end('this cloudcore may not serve the node now: try again, or another one', 1013);
       socket.resume();
     });

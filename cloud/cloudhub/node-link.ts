@@ -1,5 +1,5 @@
 /** Owns one connected node: its outbound window, its frames in both directions, and what keeps the link alive. */
-import type { X509Certificate } from 'node:crypto';
+import { randomUUID, type X509Certificate } from 'node:crypto';
 import type { WebSocket } from 'ws';
 import type { Clock } from '#beehive/clock.ts';
 import { messageOf } from '#beehive/errors.ts';
@@ -56,6 +56,9 @@ const MAX_BUFFERED = 2 * MAX_FRAME_BYTES;
 /** KubeEdge's: what its edges do not acknowledge is sent again so soon. */
 const KUBEEDGE_ACK_MS = 5000;
 
+/** A node that was admitted answers so soon, or is not served. */
+const PROOF_MS = 10_000;
+
 /** A peer that does not answer a good-bye is dropped. */
 const GOOD_BYE_MS = 1000;
 
@@ -75,6 +78,8 @@ export class NodeLink {
   #lastTickMs: number;
   #stuckSinceMs: number | undefined;
   #bufferedBefore = 0;
+  /** What the node said before it has shown that it is there; undefined when it need not, or has. */
+  #held: { frames: (string | Buffer)[]; bytes: number } | undefined;
 
   constructor(options: NodeLinkOptions) {
     const { greeting, clock, log, socket } = options;
@@ -106,6 +111,27 @@ export class NodeLink {
 
   get waiting(): number {
     return this.#window.size;
+  }
+
+  /**
+   * Takes nothing of the node before it has answered a ping of now; calls `there` then, and takes what it said meanwhile. A node that went over to
+   * another cloudcore while this one hung may have left its link open: what it said here is older than what it said there.
+   */
+  prove(there: () => void): void {
+    const { socket, clock } = this.#options;
+    const proof = Buffer.from(randomUUID());
+    this.#held = { frames: [], bytes: 0 };
+    const timer = clock.timer(PROOF_MS, () => this.end('did not answer when it was to be served'));
+    this.signal.addEventListener('abort', () => timer.cancel(), { once: true });
+    socket.on('pong', (answer: Buffer) => {
+      if (this.#held === undefined || this.signal.aborted || !answer.equals(proof)) return;
+      const { frames } = this.#held;
+      this.#held = undefined;
+      timer.cancel();
+      there();
+      for (const frame of frames) this.#receive(frame);
+    });
+    socket.ping(proof);
   }
 
   /** Queues a message for the node; sent in its turn, and again until acknowledged. */
@@ -166,12 +192,18 @@ export class NodeLink {
 
   #heard(): void {
     this.#heardMs = this.#options.clock.monotonic();
-    if (!this.signal.aborted) this.#options.handlers.heard(this.node);
+    if (!this.signal.aborted && this.#held === undefined) this.#options.handlers.heard(this.node);
   }
 
   #receive(frame: string | Buffer): void {
     this.#heard();
     if (this.signal.aborted) return;
+    if (this.#held !== undefined) {
+      this.#held.frames.push(frame);
+      this.#held.bytes += frame.length;
+      if (this.#held.bytes > MAX_BUFFERED) this.end('said too much before it could be served');
+      return;
+    }
     let message: BeehiveMessage;
     try {
       message = decodeFrame(frame);

@@ -240,6 +240,48 @@ test('a half-open link is noticed within 20 s, a link that answers pings lives',
   await until(() => clock.pending === 0, { what: 'the last timer' });
 });
 
+test('an admitted node is served when it answers a ping of then, and what it said before is taken in order', async () => {
+  let admitted = (_may: boolean): void => undefined;
+  const world = await startHub({ admit: () => new Promise((resolve) => (admitted = resolve)) });
+  const edge = await world.edge('pi-1', { socket: { autoPong: false } });
+  const pinged = once(edge.socket, 'ping') as Promise<[Buffer]>;
+  edge.send({ ...MESSAGE, resource: 'device/x/twin/edge_updated', content: { n: 1 } });
+  admitted(true);
+  const [proof] = await pinged;
+  // Of the ticks, an answer to which proves nothing.
+  edge.socket.pong(Buffer.from('an older one'));
+  edge.send({ ...MESSAGE, resource: 'device/y/twin/edge_updated', content: { n: 2 } });
+  const other = await world.edge('pi-2', { socket: { autoPong: false } });
+  const otherPinged = once(other.socket, 'ping');
+  admitted(true);
+  await otherPinged;
+  assert.equal([world.links.length, world.taken.length], [0, 0], 'it may have gone over to another cloudcore while it waited');
+  edge.socket.pong(proof);
+  edge.send({ ...MESSAGE, resource: 'device/z/twin/edge_updated', content: { n: 3 } });
+  await until(() => world.taken.length === 3, { what: 'three messages' });
+  assert.equal(
+    world.taken.map(({ content }) => content),
+    [{ n: 1 }, { n: 2 }, { n: 3 }],
+  );
+  assert.equal(
+    world.links.map(({ node }) => node),
+    ['pi-1'],
+  );
+  await world.close();
+});
+
+test('an admitted node that does not answer is not served', async () => {
+  const clock = new FakeClock();
+  const world = await startHub({ admit: () => Promise.resolve(true) }, clock);
+  const edge = await world.edge('pi-1', { socket: { autoPong: false } });
+  edge.send(MESSAGE);
+  await pass(clock, 11_000);
+  assert.is(await edge.closed(), 1006);
+  assert.equal([world.links.length, world.taken.length], [0, 0]);
+  assert.ok(world.log.some(({ fields }) => fields['reason'] === 'did not answer when it was to be served'));
+  await world.close();
+});
+
 test('a KubeEdge edge must send keepalives, ours need not', async () => {
   const clock = new FakeClock();
   const world = await startHub({}, clock);
