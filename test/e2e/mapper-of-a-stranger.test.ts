@@ -101,7 +101,10 @@ needing(test, 'kubectl')('it serves its device: values come up, desired ones arr
     await shows('temperature=21.5  good');
     await shows('setpoint=21 reached good');
     await shows('humidity=  bad there is no humidity');
-    assert.match(await kubectl.run('describe', 'device', 'cellar'), /Message: +.*unhealthy: humidity: there is no humidity/);
+    // The state is a message of its own, and may follow the values.
+    const described = async (): Promise<boolean> =>
+      /Message: +.*unhealthy: humidity: there is no humidity/.test(await kubectl.run('describe', 'device', 'cellar'));
+    await until(described, { what: 'the condition that says why', deadlineMs: 60_000, everyMs: 300 });
     await kubectl.run(
       'patch',
       'device',
