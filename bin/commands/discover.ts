@@ -2,6 +2,7 @@
 import { createLogger, type LogLine, type Logger } from '#beehive/log.ts';
 import { HiveletError, isHiveletError } from '#beehive/errors.ts';
 import { nearestName } from '#device-models/nearest-name.ts';
+import { isNodeName } from '#wire/node-name.ts';
 import type { DiscoveryScope } from '../../mappers/contract.ts';
 import { expectArgs, type Command, type Flags, type FlagSpecs, type Invocation, type Io } from './command.ts';
 import { FoundYaml } from './discover/found-yaml.ts';
@@ -103,8 +104,7 @@ export const command: Command = {
 
 /** What `kubectl apply` would refuse after a long scan is refused before it. Throws USAGE. */
 function expectNames({ node, namespace }: { node: string; namespace: string }): void {
-  if (node.length > 253 || !/^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/.test(node))
-    throw new HiveletError('USAGE', `--node ${node} is no node name: use lower-case letters, digits, "-" and "."`);
+  if (!isNodeName(node)) throw new HiveletError('USAGE', `--node ${node} is no node name: use lower-case letters, digits, "-" and "."`);
   if (namespace.length > 63 || !/^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/.test(namespace))
     throw new HiveletError('USAGE', `--namespace ${namespace} is no name of a namespace: use lower-case letters, digits and "-"`);
 }

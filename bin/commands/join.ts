@@ -5,6 +5,7 @@ import { text as readAll } from 'node:stream/consumers';
 import type { Clock } from '#beehive/clock.ts';
 import { loadConfig } from '#beehive/config-file.ts';
 import { HiveletError, isHiveletError, messageOf } from '#beehive/errors.ts';
+import { isNodeName } from '#wire/node-name.ts';
 import { splitToken, type TokenParts } from '../../cloud/enrolment/join-token.ts';
 import { readIfThere } from '../../cloud/pki/files.ts';
 import { fingerprintOf } from '../../cloud/pki/node-signer.ts';
@@ -109,7 +110,7 @@ async function mapperServices(invocation: Invocation): Promise<string[]> {
 async function nodeName(invocation: Invocation): Promise<string> {
   const configured = (await configOf(invocation)).get('modules.edged.hostnameOverride');
   const node = invocation.flags.text('node-name') ?? (configured || defaultNodeName());
-  if (node.length <= 253 && /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/.test(node)) return node;
+  if (isNodeName(node)) return node;
   throw new HiveletError('USAGE', `"${node}" is no node name; use lower-case letters, digits, "-" and "." with --node-name`);
 }
 

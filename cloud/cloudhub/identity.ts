@@ -2,6 +2,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { readTrustHeader } from '#wire/certificate-messages.ts';
 import { PROTOCOL_VERSION, headers } from '#wire/handshake.ts';
+import { isNodeName } from '#wire/node-name.ts';
 
 export interface Greeting {
   node: string;
@@ -20,7 +21,6 @@ export interface IdentityRules {
   allowUnbound: boolean;
 }
 
-const NODE_NAME = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/;
 const STORE_NAME = /^[A-Za-z0-9-]{1,64}$/;
 
 /** `commonName` is the subject CN of the verified client certificate. */
@@ -31,7 +31,7 @@ export function identify(request: { headers: IncomingHttpHeaders; commonName: un
   };
   const node = text(headers.nodeId);
   if (node === '') return { refused: `header ${headers.nodeId} is missing (proxies may drop names with an underscore)`, status: 400 };
-  if (node.length > 253 || !NODE_NAME.test(node)) return { refused: `header ${headers.nodeId} is no node name`, status: 400 };
+  if (!isNodeName(node)) return { refused: `header ${headers.nodeId} is no node name`, status: 400 };
   const use = text(headers.connectionUse);
   if (use !== '' && use !== 'msg') return { refused: `header ${headers.connectionUse} is not msg`, status: 400 };
   if (!allowUnbound && request.commonName !== `system:node:${node}`) {

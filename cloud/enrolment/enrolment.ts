@@ -3,6 +3,7 @@ import { createHash, type X509Certificate } from 'node:crypto';
 import type { Clock } from '#beehive/clock.ts';
 import { isHiveletError, messageOf } from '#beehive/errors.ts';
 import type { Logger } from '#beehive/log.ts';
+import { isNodeName } from '#wire/node-name.ts';
 import { nodes, type KubeApi } from '../store/kube-api.ts';
 import type { Decision, ListedCertificate, NodeList, NodeLists } from './node-lists.ts';
 import { orNone } from './secrets.ts';
@@ -57,7 +58,6 @@ type Claim = { node: string } & ({ by: 'token'; token: TokenRecord } | { by: 'ce
 const BAD_TOKEN = 'Invalid authorization token';
 const CLIENT_AUTH = 2;
 const MOST_AT_ONCE = 16;
-const NODE_NAME = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/;
 
 export class Enrolment {
   readonly #options: EnrolmentOptions;
@@ -135,8 +135,7 @@ export class Enrolment {
     if (typeof token === 'string') return { status: 400, body: `${BAD_TOKEN}: ${token}` };
     const node = nodeName === '' ? token.node : nodeName;
     if (node === undefined) return { status: 400, body: 'header NodeName is missing: it names the node that joins' };
-    if (node.length > 253 || !NODE_NAME.test(node))
-      return { status: 400, body: 'header NodeName is no node name: use lower-case letters, digits, "-" and "."' };
+    if (!isNodeName(node)) return { status: 400, body: 'header NodeName is no node name: use lower-case letters, digits, "-" and "."' };
     if (token.node !== undefined && token.node !== node)
       return { status: 403, body: `the token is for node ${token.node}, not for ${node}` };
     return { by: 'token', token, node };
@@ -211,7 +210,7 @@ function claimOf(
   { nodeName, nowMs, graceMs }: { nodeName: string; nowMs: number; graceMs: number },
 ): Claim | EnrolAnswer {
   const node = /^system:node:(.+)$/.exec(commonName)?.[1];
-  if (node === undefined || !NODE_NAME.test(node))
+  if (node === undefined || !isNodeName(node))
     return { status: 403, body: `the client certificate is ${commonName}, which names no node: use a token` };
   if (nodeName !== '' && nodeName !== node) return { status: 403, body: `the client certificate is that of ${node}, not of ${nodeName}` };
   const endsMs = Date.parse(certificate.validTo);

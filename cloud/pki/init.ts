@@ -4,6 +4,7 @@ import { isIP } from 'node:net';
 import path from 'node:path';
 import type { Clock } from '#beehive/clock.ts';
 import { HiveletError } from '#beehive/errors.ts';
+import { isNodeName } from '#wire/node-name.ts';
 import { authorityFiles, bundleOf, readAuthorities, splitPem } from './authorities.ts';
 import type { Credential } from './certificates.ts';
 import { PUBLIC_MODE, SECRET_MODE, readIfThere, writeWhole } from './files.ts';
@@ -257,6 +258,7 @@ function checkClock(now: number): void {
   throw unusable(`the clock of this machine says ${new Date(now).toISOString().slice(0, 10)}; set it before making certificates`);
 }
 
+/** In its one form. Throws USAGE for what is neither an IP address nor a DNS name. */
 export function checkedAddress(address: string): string {
   if (isIP(address) !== 0) return canonical(address);
   if (/^(?:\*\.)?[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/i.test(address) && address.length <= 253)
@@ -268,7 +270,7 @@ export function checkedAddress(address: string): string {
 }
 
 function checkedNode(node: string): string {
-  if (/^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/.test(node) && node.length <= 253) return node;
+  if (isNodeName(node)) return node;
   throw new HiveletError('USAGE', `"${node}" is no node name; use lower-case letters, digits, "-" and "."`);
 }
 

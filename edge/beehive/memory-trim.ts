@@ -9,7 +9,10 @@ export interface MemoryTrimOptions {
   work: () => number;
   /** Less than this between two checks, 10 s apart, is a quiet time; default 100. */
   quiet?: number;
-  /** Less than this since the last collection leaves nothing worth collecting; default 2000. Where work is processor time, a collection also waits for 20 times what the last one cost. */
+  /**
+   * Less than this since the last collection leaves nothing worth collecting; default 2000. Where work is processor time, a collection also
+   * waits for 20 times what the last one cost.
+   */
   burst?: number;
 }
 

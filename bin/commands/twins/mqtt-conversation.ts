@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { MqttClient } from 'mqtt';
+import { abortable } from '#beehive/abortable.ts';
 import type { Clock } from '#beehive/clock.ts';
 import { HiveletError, messageOf } from '#beehive/errors.ts';
 import { fieldsOf, type Fields } from '#device-models/fields.ts';
@@ -59,7 +60,7 @@ export class MqttConversation {
         ...(username === undefined ? {} : { username }),
         ...(password === undefined ? {} : { password }),
       });
-      const client = await Promise.race([connecting, stopOf(signal)]).catch((error: unknown) => {
+      const client = await abortable(connecting, signal).catch((error: unknown) => {
         void connecting.then(
           (late) => late.end(true),
           () => undefined,
@@ -164,15 +165,6 @@ export class MqttConversation {
     this.#wakers.clear();
     for (const wake of waiting) wake();
   }
-}
-
-/** Rejects when the command is stopped. */
-function stopOf(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    const stop = (): void => reject(signal.reason as Error);
-    if (signal.aborted) stop();
-    else signal.addEventListener('abort', stop, { once: true });
-  });
 }
 
 function parse(payload: Buffer): Fields | undefined {
